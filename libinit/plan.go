@@ -1,0 +1,58 @@
+package libinit
+
+import (
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// Plan is what init does to become the container's program, in order.
+type Plan []Entry
+
+// planner builds a plan. Each concern has a method of its own, beside its steps.
+type planner struct {
+	spec  *specs.Spec
+	opts  *Options
+	steps Plan
+}
+
+// add appends a step that field of the configuration asks for.
+func (p *planner) add(field string, s Step) {
+	p.steps = append(p.steps, Entry{Field: field, Step: s})
+}
+
+// NewPlan makes the plan of a container's init. It does no I/O; what is wrong with the spec, as far as it shows
+// without looking at the host, is returned as a *fault.Error that names the field.
+func NewPlan(spec *specs.Spec, opts *Options) (Plan, error) {
+	return build(&planner{spec: spec, opts: opts},
+		(*planner).rootfs,
+		(*planner).mounts,
+		(*planner).devices,
+		(*planner).askHooks,
+		(*planner).createContainerHooks,
+		(*planner).pivot,
+		(*planner).console,
+		(*planner).names,
+		(*planner).sysctls,
+		(*planner).readonly,
+		(*planner).mask,
+		(*planner).process,
+	)
+}
+
+// NewExecPlan makes the plan of a further process in a container. spec is the container's, process the new one's.
+func NewExecPlan(spec *specs.Spec, process *specs.Process, opts *Options) (Plan, error) {
+	s := *spec
+	s.Process = process
+	return build(&planner{spec: &s, opts: opts},
+		(*planner).execConsole,
+		(*planner).execProcess,
+	)
+}
+
+func build(p *planner, parts ...func(*planner) error) (Plan, error) {
+	for _, part := range parts {
+		if err := part(p); err != nil {
+			return nil, err
+		}
+	}
+	return p.steps, nil
+}

@@ -1,0 +1,32 @@
+// Package libinit is the container's init: what happens inside, in order. Plan turns a spec into an ordered
+// list of steps without touching anything; Main, running as the container's first process, does them.
+package libinit
+
+import (
+	"os"
+
+	"mydocker/internal/seqpacket"
+)
+
+// Step is one thing that init does. A step is plain exported data (it crosses to init through package wire),
+// prints itself as errors and explain show it, and does itself.
+type Step interface {
+	// String says what the step does: verb and object, as "mount proc at /proc (nosuid,noexec)".
+	String() string
+	// Do does it.
+	Do(*Env) error
+}
+
+// Entry is a step of a plan together with the field of the configuration that asks for it, as "mounts[3]".
+type Entry struct {
+	Field string
+	Step  Step
+}
+
+// Env is what the steps of one init share.
+type Env struct {
+	Conn *seqpacket.Conn // to the parent; nil once the container is created
+	Root *os.File        // the root filesystem, a directory opened with O_PATH
+
+	proc *os.File // see Proc
+}
