@@ -29,4 +29,5 @@ type Env struct {
 	Root *os.File        // the root filesystem, a directory opened with O_PATH
 
 	proc *os.File // see Proc
+	late []int    // mounts that become read-only when the root filesystem is complete
 }
