@@ -13,8 +13,8 @@ import (
 // cgroupRoot is where the cgroup hierarchies are on every host.
 const cgroupRoot = "/sys/fs/cgroup"
 
-// CgroupV2 mounts the cgroup v2 tree.
-type CgroupV2 struct {
+// CgroupTree mounts the cgroup v2 tree.
+type CgroupTree struct {
 	Source, Target string
 	Options        []string
 	Attr           uint64
@@ -25,8 +25,8 @@ type CgroupV2 struct {
 	Own            string // the container's cgroup in it
 }
 
-// CgroupV1 mounts the cgroup v1 hierarchies in a tmpfs, each at its name, with the container's own cgroup as root.
-type CgroupV1 struct {
+// CgroupHierarchies mounts the cgroup v1 hierarchies in a tmpfs, each at its name, with the container's own cgroup as root.
+type CgroupHierarchies struct {
 	Source, Target string
 	Options        []string
 	Attr           uint64
@@ -40,30 +40,30 @@ type CgroupV1 struct {
 func (p *planner) newCgroup(m *specs.Mount, o *mountOptions, dest string) Step {
 	private := p.hasNamespace(specs.CgroupNamespace)
 	attr := o.set | o.recSet
-	if p.opts.Cgroup != CgroupV2Host && m.Type == "cgroup" {
-		return &CgroupV1{
+	if p.opts.Cgroup != CgroupV2 && m.Type == "cgroup" {
+		return &CgroupHierarchies{
 			Source: m.Source, Target: dest, Options: m.Options, Attr: attr, Propagation: o.propagation,
 			Private: private, Paths: p.opts.CgroupPaths, Label: p.mountLabel(),
 		}
 	}
-	s := &CgroupV2{
+	s := &CgroupTree{
 		Source: m.Source, Target: dest, Options: m.Options, Attr: attr, Data: o.data, Propagation: o.propagation,
 		Private: private, Host: cgroupRoot, Own: p.opts.CgroupPaths[""],
 	}
-	if p.opts.Cgroup != CgroupV2Host {
+	if p.opts.Cgroup != CgroupV2 {
 		s.Host = cgroupRoot + "/unified"
 	}
 	return s
 }
 
-func (s *CgroupV2) String() string { return describe("mount cgroup2", s.Target, s.Options) }
+func (s *CgroupTree) String() string { return describe("mount cgroup2", s.Target, s.Options) }
 
 // Do mounts it.
-func (s *CgroupV2) Do(e *Env) error {
+func (s *CgroupTree) Do(e *Env) error {
 	return mountError(s.Source, s.Target, s.do(e))
 }
 
-func (s *CgroupV2) do(e *Env) error {
+func (s *CgroupTree) do(e *Env) error {
 	at, _, err := target{path: s.Target}.open(int(e.Root.Fd()))
 	if err != nil {
 		return err
@@ -82,7 +82,7 @@ func (s *CgroupV2) do(e *Env) error {
 // make makes a new mount in a cgroup namespace of the container's own, where it shows the own cgroup as root, else
 // a bind of the host's: a new mount in the host's cgroup namespace would reset the options of the host's tree
 // (nsdelegate, memory_recursiveprot), which all mounts share.
-func (s *CgroupV2) make() (int, error) {
+func (s *CgroupTree) make() (int, error) {
 	if !s.Private {
 		return s.bind("")
 	}
@@ -101,7 +101,7 @@ func (s *CgroupV2) make() (int, error) {
 	return fd, err
 }
 
-func (s *CgroupV2) bind(own string) (int, error) {
+func (s *CgroupTree) bind(own string) (int, error) {
 	path := s.Host + "/" + strings.TrimPrefix(own, "/")
 	fd, err := cloneTree(unix.AT_FDCWD, path, true)
 	if err != nil {
@@ -118,14 +118,16 @@ func (s *CgroupV2) bind(own string) (int, error) {
 	return fd, nil
 }
 
-func (s *CgroupV1) String() string { return describe("mount cgroup hierarchies", s.Target, s.Options) }
+func (s *CgroupHierarchies) String() string {
+	return describe("mount cgroup hierarchies", s.Target, s.Options)
+}
 
 // Do mounts them.
-func (s *CgroupV1) Do(e *Env) error {
+func (s *CgroupHierarchies) Do(e *Env) error {
 	return mountError(s.Source, s.Target, s.do(e))
 }
 
-func (s *CgroupV1) do(e *Env) error {
+func (s *CgroupHierarchies) do(e *Env) error {
 	all, err := ownCgroups()
 	if err != nil {
 		return err
@@ -161,7 +163,7 @@ func (s *CgroupV1) do(e *Env) error {
 }
 
 // directory makes the tmpfs that holds the hierarchies.
-func (s *CgroupV1) directory() (int, error) {
+func (s *CgroupHierarchies) directory() (int, error) {
 	c := openFilesystem("tmpfs")
 	defer c.close()
 	c.str("source", "tmpfs")
@@ -173,7 +175,7 @@ func (s *CgroupV1) directory() (int, error) {
 }
 
 // hierarchy mounts one hierarchy in dir. Controllers that share one get links to it.
-func (s *CgroupV1) hierarchy(dir int, h *hierarchy) error {
+func (s *CgroupHierarchies) hierarchy(dir int, h *hierarchy) error {
 	fd, err := s.make(h)
 	if err == errNotMounted {
 		return nil
@@ -203,7 +205,7 @@ func (s *CgroupV1) hierarchy(dir int, h *hierarchy) error {
 // errNotMounted is what make gives for a hierarchy that the host has but does not mount.
 var errNotMounted = errors.New("hierarchy is not mounted on the host")
 
-func (s *CgroupV1) make(h *hierarchy) (int, error) {
+func (s *CgroupHierarchies) make(h *hierarchy) (int, error) {
 	if s.Private {
 		c := openFilesystem("cgroup")
 		defer c.close()

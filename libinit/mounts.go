@@ -16,7 +16,7 @@ import (
 // rootKinds lists the steps of the root filesystem.
 func rootKinds() []Step {
 	return []Step{
-		&Root{}, &Mount{}, &Bind{}, &Remount{}, &CgroupV1{}, &CgroupV2{},
+		&Root{}, &Mount{}, &Bind{}, &Remount{}, &CgroupHierarchies{}, &CgroupTree{},
 		&Devices{}, &Pivot{}, &ReadonlyMounts{}, &ReadonlyPaths{}, &MaskPaths{}, &RootPropagation{},
 	}
 }

@@ -1,7 +1,6 @@
 package libinit
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -33,29 +32,11 @@ func (e *Env) source(i int) (*os.File, error) {
 		if err := wire.Unmarshal(m.Body, &f); err != nil {
 			return nil, err
 		}
-		return nil, remoteError(f)
+		return nil, f.Error()
 	}
 	m.Close()
 	return nil, fmt.Errorf("ask for the source: answer of kind %d", m.Kind)
 }
-
-// remoteError makes an error of the parent's failure.
-func remoteError(f Failure) error {
-	var err error = errors.New(f.Text)
-	if f.Errno != 0 {
-		err = &errnoText{f.Text, unix.Errno(f.Errno)}
-	}
-	return &fault.Error{Code: fault.Code(f.Code), Field: f.Field, Hint: f.Hint, Err: err}
-}
-
-// errnoText is an error that has crossed the socket: the text, and the number that it came from.
-type errnoText struct {
-	text  string
-	errno unix.Errno
-}
-
-func (e *errnoText) Error() string { return e.text }
-func (e *errnoText) Unwrap() error { return e.errno }
 
 // sourceFd is source, as a bare descriptor that the caller owns.
 func (e *Env) sourceFd(i int) (int, error) {

@@ -28,6 +28,11 @@ type Env struct {
 	Conn *seqpacket.Conn // to the parent; nil once the container is created
 	Root *os.File        // the root filesystem, a directory opened with O_PATH
 
-	proc *os.File // see Proc
-	late []int    // mounts that become read-only when the root filesystem is complete
+	// Preserved is how many descriptors from 3 on are the program's.
+	Preserved int
+
+	gate   *os.File // the exec FIFO, open for reading and writing
+	report *os.File // the FIFO on which start hears why the program could not be executed
+	proc   *os.File // see Proc
+	late   []int    // mounts that become read-only when the root filesystem is complete
 }

@@ -1,0 +1,142 @@
+package libinit
+
+import (
+	"errors"
+	"io"
+	"os"
+	"runtime"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"mydocker/internal/fault"
+	"mydocker/internal/seqpacket"
+	"mydocker/internal/wire"
+)
+
+// Name is what the runtime calls init by: its args[0]. It is what `ps` shows of a container that waits for start.
+const Name = "mydocker-init"
+
+// Args are the arguments of init: its name, and how many descriptors from 3 on are the program's. Behind those are
+// init's own: the socket, and for a container that start continues (wait) the exec FIFO and the report FIFO.
+func Args(preserved int, wait bool) []string {
+	return []string{Name, strconv.Itoa(preserved), strconv.FormatBool(wait)}
+}
+
+// Main is init: it receives the plan, does it step by step, and becomes the program. It returns only when a step
+// failed, with the status to exit with. args are os.Args as Args made them.
+func Main(args []string) int {
+	// Namespaces, labels, the filter and capabilities are those of a thread. It is the main thread, since
+	// execve from another one would have to stop this one first.
+	runtime.LockOSThread()
+	e, err := setUp(args)
+	if err != nil {
+		return 1
+	}
+	if err := e.run(); err != nil {
+		e.fail(err)
+	}
+	return 1
+}
+
+func setUp(args []string) (*Env, error) {
+	// Until execve nobody but the host's root may look into init: its descriptors and memory are the host's
+	// (CVE-2016-9962).
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return nil, err
+	}
+	if len(args) != 3 {
+		return nil, unix.EINVAL
+	}
+	preserved, err := strconv.Atoi(args[1])
+	if err != nil {
+		return nil, err
+	}
+	if err := raiseOpenFiles(); err != nil {
+		return nil, err
+	}
+	next := 3 + preserved
+	e := &Env{Preserved: preserved, Conn: seqpacket.New(os.NewFile(uintptr(next), "parent"))}
+	if args[2] == "true" {
+		e.gate = os.NewFile(uintptr(next+1), "exec.fifo")
+		e.report = os.NewFile(uintptr(next+2), "report.fifo")
+		return e, nil
+	}
+	e.Root, err = os.OpenFile("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	return e, err
+}
+
+// raiseOpenFiles undoes the soft limit of 0 that init is started with: it keeps the Go runtime from reading
+// /proc/self/cgroup and mountinfo at start. The parent sets the program's limits when init is ready.
+func raiseOpenFiles() error {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	limit.Cur = limit.Max
+	return unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
+}
+
+func (e *Env) run() error {
+	m, err := e.Conn.Receive()
+	if err != nil {
+		return err
+	}
+	if m.Kind != MsgPlan {
+		return fault.New(fault.Internal, "", errors.New("first message is not a plan"))
+	}
+	plan, err := Decode(m.Body)
+	if err != nil {
+		return fault.New(fault.Internal, "", err)
+	}
+	for _, entry := range plan {
+		if err := entry.Step.Do(e); err != nil {
+			return fault.At(entry.Field, err)
+		}
+	}
+	return fault.New(fault.Internal, "", errors.New("plan does not end with exec"))
+}
+
+// fail tells whoever waits, the parent or start, why init ends.
+func (e *Env) fail(err error) {
+	f := AsFailure(err)
+	if e.Conn != nil {
+		_ = e.Conn.Send(MsgFailure, wire.Marshal(nil, f))
+		return
+	}
+	// Who started the container sees the reason too: it is all that its log will ever hold.
+	_, _ = io.WriteString(os.Stderr, f.Text+"\n")
+	_, _ = e.report.Write(wire.Marshal(nil, f))
+}
+
+// AsFailure makes of an error what crosses the socket.
+func AsFailure(err error) Failure {
+	facts := fault.Of(err)
+	f := Failure{Text: err.Error(), Code: string(facts.Code), Field: facts.Field, Hint: facts.Hint}
+	var errno unix.Errno
+	if errors.As(err, &errno) {
+		f.Errno = uint32(errno)
+	}
+	return f
+}
+
+// Error makes an error of a failure again: errors.Is finds its errno.
+func (f Failure) Error() error {
+	var err error = remote{text: f.Text, errno: unix.Errno(f.Errno)}
+	return &fault.Error{Code: fault.Code(f.Code), Field: f.Field, Hint: f.Hint, Err: err}
+}
+
+// remote is an error that happened at the other end.
+type remote struct {
+	text  string
+	errno unix.Errno
+}
+
+func (r remote) Error() string { return r.text }
+
+func (r remote) Unwrap() error {
+	if r.errno == 0 {
+		return nil
+	}
+	return r.errno
+}

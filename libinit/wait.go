@@ -1,0 +1,44 @@
+package libinit
+
+import (
+	"errors"
+	"io"
+
+	"golang.org/x/sys/unix"
+)
+
+// Wait blocks until `start` writes to the exec FIFO. The parent may be gone from here on.
+type Wait struct{}
+
+func (*Wait) String() string { return "wait for start" }
+
+// Do closes the socket, which is how the parent learns that the container is created.
+func (*Wait) Do(e *Env) error {
+	if err := e.Conn.Close(); err != nil {
+		return err
+	}
+	e.Conn = nil
+	// A read and not an open, so that no path of the host is needed inside. Both ends are open in init: the
+	// read cannot see the end of file before start has written.
+	var b [1]byte
+	for {
+		n, err := unix.Read(int(e.gate.Fd()), b[:])
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil:
+			return err
+		case n == 0:
+			return io.ErrUnexpectedEOF
+		case b[0] != startByte:
+			return errors.New("exec FIFO: unknown byte")
+		}
+		return e.gate.Close()
+	}
+}
+
+// startByte is what start writes to the exec FIFO.
+const startByte = 's'
+
+// StartByte is the message of start to init.
+func StartByte() []byte { return []byte{startByte} }
