@@ -72,10 +72,7 @@ func (b *Bind) do(e *Env) error {
 		return err
 	}
 	defer unix.Close(at)
-	if err := e.place(fd, at, b.Target, b.Propagation, false); err != nil {
-		return b.hint(err)
-	}
-	return nil
+	return e.place(fd, at, b.Target, b.Propagation, false)
 }
 
 // open opens the source as a detached mount.
@@ -163,6 +160,9 @@ func openTarget(e *Env, t target, source int) (int, error) {
 }
 
 func (b *Bind) check(source, at int) error {
+	if err := sameType(source, at); err != nil {
+		return err
+	}
 	if b.InsideProc {
 		return nil // the plan has checked the path, and there was no link in it
 	}
@@ -179,9 +179,21 @@ func (b *Bind) check(source, at int) error {
 	return nil
 }
 
-func (b *Bind) hint(err error) error {
-	if errno(err) == unix.ENOTDIR {
-		return fault.Hint(err, "one of source and target is a directory, the other is a file")
+// sameType refuses a file over a directory and the reverse, for which the kernel has a bare EINVAL.
+func sameType(source, at int) error {
+	from, err := fileType(source)
+	if err != nil {
+		return err
 	}
-	return err
+	to, err := fileType(at)
+	if err != nil {
+		return err
+	}
+	switch {
+	case from == unix.S_IFDIR && to != unix.S_IFDIR:
+		return fault.Hint(unix.ENOTDIR, "the source is a directory, the target is a file")
+	case from != unix.S_IFDIR && to == unix.S_IFDIR:
+		return fault.Hint(unix.ENOTDIR, "the source is a file, the target is a directory")
+	}
+	return nil
 }

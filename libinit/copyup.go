@@ -8,26 +8,42 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// copyUp copies what is in the directory from into the directory to: the contents, modes, owners, times and extended
-// attributes. It goes by descriptors and follows no link, and it does not cross into other mounts' directories
-// by name: whatever is renamed meanwhile, it reads and writes below the two.
+// copyUp copies what is in the directory from into the root of the mount to (O_PATH descriptors): the contents,
+// modes, owners, times and extended attributes. It goes by descriptors and follows no link: whatever is renamed
+// meanwhile, it reads below the one and writes below the other.
 func copyUp(from, to int) error {
-	dir, err := unix.Openat(from, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	src, err := openDirectory(from, ".")
 	if err != nil {
-		return os.NewSyscallError("openat", err)
+		return err
 	}
-	f := os.NewFile(uintptr(dir), "directory")
+	dst, err := openDirectory(to, ".")
+	if err != nil {
+		_ = unix.Close(src)
+		return err
+	}
+	return copyTree(src, dst)
+}
+
+func openDirectory(dir int, name string) (int, error) {
+	fd, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	return fd, os.NewSyscallError("openat", err)
+}
+
+// copyTree copies between two directories, and closes them.
+func copyTree(from, to int) error {
+	defer unix.Close(to)
+	f := os.NewFile(uintptr(from), "directory")
 	defer f.Close()
 	names, err := f.Readdirnames(-1)
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		if err := copyEntry(dir, to, name); err != nil && err != unix.ENOENT {
+		if err := copyEntry(from, to, name); err != nil && errno(err) != unix.ENOENT {
 			return &os.PathError{Op: "copy", Path: name, Err: err}
 		}
 	}
-	return copyAttributes(dir, to)
+	return copyAttributes(from, to)
 }
 
 func copyEntry(from, to int, name string) error {
@@ -64,18 +80,16 @@ func copyDirectory(from, to int, name string) error {
 	if err := unix.Mkdirat(to, name, 0o700); err != nil {
 		return err
 	}
-	const flags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
-	src, err := unix.Openat(from, name, flags, 0)
+	src, err := openDirectory(from, name)
 	if err != nil {
 		return err
 	}
-	defer unix.Close(src)
-	dst, err := unix.Openat(to, name, flags, 0)
+	dst, err := openDirectory(to, name)
 	if err != nil {
+		_ = unix.Close(src)
 		return err
 	}
-	defer unix.Close(dst)
-	return copyUp(src, dst)
+	return copyTree(src, dst)
 }
 
 func copyFile(from, to int, name string, mode uint32) error {

@@ -33,8 +33,7 @@ type job struct {
 	Args    []string
 }
 
-// probes are run inside the container, after the root filesystem's steps. Before them runs what "before" holds
-// under the same name, when the child has its namespaces and nothing else.
+// probes are run inside the container, after the root filesystem's steps.
 var probes = map[string]func(args []string) (string, error){
 	"mountinfo": func([]string) (string, error) {
 		if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
@@ -96,17 +95,18 @@ var probes = map[string]func(args []string) (string, error){
 	},
 }
 
-func TestMain(m *testing.M) {
+// TestInside is the child's side of try: it is nothing in a run of the tests.
+func TestInside(t *testing.T) {
 	if os.Getenv(childEnv) == "" {
-		os.Exit(m.Run())
+		t.Skip("the other tests run this one in a process of its own")
 	}
 	runtime.LockOSThread()
 	out, err := child()
 	if err != nil {
-		fmt.Fprint(os.Stderr, err)
+		fmt.Fprint(os.NewFile(4, "error"), err)
 		os.Exit(1)
 	}
-	fmt.Print(out)
+	fmt.Fprint(os.NewFile(3, "result"), out)
 	os.Exit(0)
 }
 
@@ -154,8 +154,10 @@ func try(t *testing.T, j *job) (string, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
+	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^TestInside$")
 	cmd.Args[0] = os.Args[0]
+	result, failure := tempFile(t), tempFile(t)
+	cmd.ExtraFiles = []*os.File{result, failure}
 	cmd.Env = append(os.Environ(), childEnv+"=1", jobEnv+"="+string(b))
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWNET | unix.CLONE_NEWUTS,
@@ -166,12 +168,33 @@ func try(t *testing.T, j *job) (string, error) {
 		m := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 1 << 16}}
 		cmd.SysProcAttr.UidMappings, cmd.SysProcAttr.GidMappings = m, m
 	}
-	var stdout, stderr strings.Builder
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("%s", stderr.String())
+	output, err := cmd.CombinedOutput()
+	if text := contents(t, failure); text != "" {
+		return "", errors.New(text)
 	}
-	return stdout.String(), nil
+	if err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	return contents(t, result), nil
+}
+
+func tempFile(t *testing.T) *os.File {
+	t.Helper()
+	f, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Close() })
+	return f
+}
+
+func contents(t *testing.T, f *os.File) string {
+	t.Helper()
+	b, err := os.ReadFile(f.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
 
 func must(t *testing.T, j *job) string {
@@ -235,7 +258,41 @@ func defaultSpec(root string) specs.Spec {
 	return s
 }
 
+// mountLine gives the line of mountinfo for a mount point, the topmost one, without ids.
+func mountLine(t *testing.T, mountinfo, point string) string {
+	t.Helper()
+	var found string
+	for line := range strings.Lines(mountinfo) {
+		if f := strings.Fields(line); len(f) > 5 && f[4] == point {
+			found = strings.Join(f[3:], " ")
+		}
+	}
+	if found == "" {
+		t.Errorf("nothing is mounted at %s:\n%s", point, mountinfo)
+	}
+	return found
+}
+
 func TestDefaultContainer(t *testing.T) {
 	out := must(t, &job{Spec: defaultSpec(rootDir(t)), Probe: "mountinfo"})
-	t.Log(out)
+	for point, want := range map[string]string{
+		"/dev":             "/ /dev rw,nosuid - tmpfs tmpfs rw,size=65536k,mode=755",
+		"/dev/pts":         "/ /dev/pts rw,nosuid,noexec,relatime - devpts devpts rw,gid=5,mode=620,ptmxmode=666",
+		"/dev/shm":         "/ /dev/shm rw,nosuid,nodev,noexec,relatime - tmpfs shm rw,size=65536k",
+		"/dev/mqueue":      "/ /dev/mqueue rw,nosuid,nodev,noexec,relatime - mqueue mqueue rw",
+		"/sys":             "/ /sys ro,nosuid,nodev,noexec,relatime - sysfs sysfs rw",
+		"/proc/sys":        "/sys /proc/sys ro,relatime - proc proc rw",
+		"/proc/keys":       "/null /proc/keys rw,nosuid - tmpfs tmpfs rw,size=65536k,mode=755",
+		"/proc/timer_list": "/null /proc/timer_list rw,nosuid - tmpfs tmpfs rw,size=65536k,mode=755",
+	} {
+		if got := mountLine(t, out, point); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+	if got := mountLine(t, out, "/"); !strings.Contains(got, " / ro,") {
+		t.Errorf("the root is not read-only: %s", got)
+	}
+	if strings.Contains(out, "tmpfs /dev/shm ") || strings.Count(out, " / ro,") != 1 {
+		t.Errorf("mounts of the host are there still:\n%s", out)
+	}
 }
