@@ -12,18 +12,18 @@ import (
 
 // Bind mounts a file or directory of the host.
 type Bind struct {
-	Index               int    // in the spec's mounts; -1 for one of mydocker's own
-	Source              string // absolute
-	Target              string
-	Options             []string // as configured, to be shown
-	Recursive           bool
-	Set, Clear          uint64 // MOUNT_ATTR_*
-	RecSet, RecClear    uint64 // the same for all mounts below, too
-	Propagation         []uint64
-	FromParent          bool // the parent opens the source: init may not be allowed to, or it is id mapped
-	ParentOnDenied      bool // the parent is asked when init may not open the source
-	MustBeProc          bool // the source must be a procfs: it goes to /proc
-	InsideProc, Relabel bool // the target is one of procFiles; the SELinux context is set on the source
+	Index            int    // in the spec's mounts; -1 for one of mydocker's own
+	Source           string // absolute
+	Target           string
+	Options          []string // as configured, to be shown
+	Recursive        bool
+	Set, Clear       uint64 // MOUNT_ATTR_*
+	RecSet, RecClear uint64 // the same for all mounts below, too
+	Propagation      []uint64
+	FromParent       bool // the parent opens the source: init may not be allowed to, or it is id mapped
+	ParentOnDenied   bool // the parent is asked when init may not open the source
+	MustBeProc       bool // the source must be a procfs: it goes to /proc
+	InsideProc       bool // the target is one of procFiles
 }
 
 // newBind makes the step of a bind mount.
@@ -72,7 +72,11 @@ func (b *Bind) do(e *Env) error {
 		return err
 	}
 	defer unix.Close(at)
-	return e.place(fd, at, b.Target, b.Propagation, false)
+	use := useNone
+	if b.Target == "/proc" || b.Target == "/sys" {
+		use = useKeep
+	}
+	return e.place(fd, at, b.Target, b.Propagation, use)
 }
 
 // open opens the source as a detached mount.
@@ -85,7 +89,9 @@ func (b *Bind) open(e *Env) (int, error) {
 	case err == nil:
 		return fd, nil
 	case b.ParentOnDenied && b.Index >= 0 && (err == unix.EACCES || err == unix.EPERM):
-		return e.sourceFd(b.Index)
+		if fd, parentErr := e.sourceFd(b.Index); parentErr == nil {
+			return fd, nil
+		}
 	}
 	return -1, sourceError(b.Source, err)
 }

@@ -47,7 +47,7 @@ func (p *planner) newCgroup(m *specs.Mount, o *mountOptions, dest string) Step {
 		}
 	}
 	s := &CgroupTree{
-		Source: m.Source, Target: dest, Options: m.Options, Attr: attr, Data: o.data, Propagation: o.propagation,
+		Source: m.Source, Target: dest, Options: m.Options, Attr: attr, Data: splitData(o.data), Propagation: o.propagation,
 		Private: private, Host: cgroupRoot, Own: p.opts.CgroupPaths[""],
 	}
 	if p.opts.Cgroup != CgroupV2 {
@@ -76,7 +76,7 @@ func (s *CgroupTree) do(e *Env) error {
 	if err != nil {
 		return err
 	}
-	return e.place(fd, at, s.Target, s.Propagation, false)
+	return e.place(fd, at, s.Target, s.Propagation, useNone)
 }
 
 // make makes a new mount in a cgroup namespace of the container's own, where it shows the own cgroup as root, else
@@ -159,7 +159,7 @@ func (s *CgroupHierarchies) do(e *Env) error {
 		_ = unix.Close(dir)
 		return fmt.Errorf("mount_setattr: %w", err)
 	}
-	return e.finish(dir, s.Target, s.Propagation, false)
+	return e.finish(dir, s.Target, s.Propagation, useNone)
 }
 
 // directory makes the tmpfs that holds the hierarchies.
@@ -202,7 +202,7 @@ func (s *CgroupHierarchies) hierarchy(dir int, h *hierarchy) error {
 	return nil
 }
 
-// errNotMounted is what make gives for a hierarchy that the host has but does not mount.
+// errNotMounted is what make gives for a hierarchy that cannot be shown, since the host does not mount it.
 var errNotMounted = errors.New("hierarchy is not mounted on the host")
 
 func (s *CgroupHierarchies) make(h *hierarchy) (int, error) {
@@ -219,7 +219,10 @@ func (s *CgroupHierarchies) make(h *hierarchy) (int, error) {
 		}
 	}
 	own, ok := s.Paths[h.names[0]]
-	if !ok {
+	switch {
+	case !ok && s.Private:
+		return -1, errNotMounted // in the own namespace /proc/self/cgroup does not tell the path
+	case !ok:
 		own = h.path
 	}
 	top := cgroupRoot + "/" + h.directory()

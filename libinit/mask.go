@@ -48,19 +48,20 @@ func (s *MaskPaths) String() string { return "mask " + strings.Join(s.Paths, " "
 
 // Do hides them.
 func (s *MaskPaths) Do(e *Env) error {
-	m := masker{root: int(e.Root.Fd()), label: s.Label, null: -1, empty: -1}
+	m := masker{env: e, label: s.Label, null: -1, empty: -1}
 	defer m.close()
 	for i, name := range s.Paths {
 		if err := m.mask(name); err != nil {
 			return fault.New(fault.Mount, fmt.Sprintf("linux.maskedPaths[%d]", i), fmt.Errorf("mask %s: %w", name, err))
 		}
 	}
+	e.forget("/")
 	return nil
 }
 
 // masker keeps what all masks share.
 type masker struct {
-	root  int
+	env   *Env
 	label string
 	null  int // the container's /dev/null
 	empty int // a mount of an empty tmpfs
@@ -75,7 +76,7 @@ func (m *masker) close() {
 }
 
 func (m *masker) mask(name string) error {
-	at, err := openIn(m.root, name, 0)
+	at, err := m.env.lookup(name)
 	if err == unix.ENOENT || err == unix.ENOTDIR {
 		return nil
 	}
@@ -95,7 +96,7 @@ func (m *masker) mask(name string) error {
 
 func (m *masker) maskFile(at int) error {
 	if m.null < 0 {
-		null, err := openNull(m.root)
+		null, err := openNull(int(m.env.Root.Fd()))
 		if err != nil {
 			return err
 		}

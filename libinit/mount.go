@@ -83,33 +83,55 @@ func (m *Mount) do(e *Env) error {
 			return fmt.Errorf("copy up: %w", err)
 		}
 	}
-	return e.place(fd, at, m.Target, m.Propagation, m.Late)
+	return e.place(fd, at, m.Target, m.Propagation, m.use())
 }
 
 // place attaches a detached mount, whose descriptor it owns, at a target in the root filesystem.
-func (e *Env) place(fd, at int, path string, propagation []uint64, late bool) error {
+func (e *Env) place(fd, at int, path string, propagation []uint64, use mountUse) error {
 	if err := attach(fd, at); err != nil {
 		_ = unix.Close(fd)
 		return os.NewSyscallError("move_mount", err)
 	}
-	return e.finish(fd, path, propagation, late)
+	return e.finish(fd, path, propagation, use)
 }
 
 // finish does what is left for a mount that is attached.
-func (e *Env) finish(fd int, path string, propagation []uint64, late bool) error {
+func (e *Env) finish(fd int, path string, propagation []uint64, use mountUse) error {
 	if err := setPropagations(fd, propagation); err != nil {
 		_ = unix.Close(fd)
 		return err
 	}
-	if late {
+	e.forget(path)
+	switch {
+	case use == useLate:
 		e.late = append(e.late, fd)
-		return nil
-	}
-	if path == "/" { // over the root itself: what follows goes into the new mount
+	case use == useKeep:
+		e.keep(path, fd)
+	case path == "/": // over the root itself: what follows goes into the new mount
 		e.Root = os.NewFile(uintptr(fd), "/")
-		return nil
+	default:
+		return unix.Close(fd)
 	}
-	return unix.Close(fd)
+	return nil
+}
+
+// mountUse is what the descriptor of a mount is needed for once it is attached.
+type mountUse int
+
+const (
+	useNone mountUse = iota
+	useLate          // it is made read-only later
+	useKeep          // its files are masked later
+)
+
+func (m *Mount) use() mountUse {
+	switch {
+	case m.Late:
+		return useLate
+	case m.Ordinary:
+		return useKeep
+	}
+	return useNone
 }
 
 func notOrdinary(kind string) error {
@@ -183,10 +205,11 @@ func tooLong(option string) bool { return len(option) > 255 }
 func (m *Mount) mountOld(e *Env, at int, data []string) error {
 	link := "/proc/self/fd/" + strconv.Itoa(at)
 	flags := oldAttr(m.Attr) | uintptr(m.Old|m.Super)
-	if err := unix.Mount(m.Source, link, m.Type, flags, strings.Join(data, ",")); err != nil {
+	if err := unix.Mount(m.Source, link, m.Type, flags, joinData(data)); err != nil {
 		return m.hint(os.NewSyscallError("mount", err))
 	}
-	if len(m.Propagation) == 0 && !m.Late {
+	e.forget(m.Target)
+	if len(m.Propagation) == 0 && m.use() == useNone {
 		return nil
 	}
 	// The descriptor of the target is that of the directory below: the mount has to be looked up.
@@ -198,7 +221,7 @@ func (m *Mount) mountOld(e *Env, at int, data []string) error {
 		_ = unix.Close(fd)
 		return fmt.Errorf("the mount is not at its target: %w", unix.ESTALE)
 	}
-	return e.finish(fd, m.Target, m.Propagation, m.Late)
+	return e.finish(fd, m.Target, m.Propagation, m.use())
 }
 
 // hint explains the errors that the kernel leaves bare.
@@ -223,14 +246,14 @@ func (p *planner) newMount(m *specs.Mount, o *mountOptions, dest string) *Mount 
 	// For a new filesystem the recursive attributes are those of the one mount.
 	s := &Mount{
 		Type: m.Type, Source: m.Source, Target: dest, Options: m.Options,
-		Attr: o.set | o.recSet, Data: o.data, Propagation: o.propagation, CopyUp: o.copyUp,
+		Attr: o.set | o.recSet, Data: splitData(o.data), Propagation: o.propagation, CopyUp: o.copyUp,
 		Old: o.super & (unix.MS_I_VERSION | unix.MS_SILENT), Super: o.super &^ (unix.MS_I_VERSION | unix.MS_SILENT),
 		Ordinary: m.Type == "proc" || m.Type == "sysfs",
 	}
 	readonly := s.Attr&unix.MOUNT_ATTR_RDONLY != 0
 	switch m.Type {
 	case "tmpfs":
-		s.KeepMode = !slices.ContainsFunc(o.data, func(d string) bool { return strings.HasPrefix(d, "mode=") })
+		s.KeepMode = !slices.ContainsFunc(s.Data, func(d string) bool { return strings.HasPrefix(d, "mode=") })
 		s.Late = readonly
 	case "proc", "sysfs", "devpts", "mqueue", "cgroup2", "ramfs":
 	default:

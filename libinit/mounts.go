@@ -166,7 +166,7 @@ type Remount struct {
 func newRemount(m *specs.Mount, o *mountOptions, dest string) *Remount {
 	return &Remount{
 		Target: dest, Options: m.Options, Bind: o.bind, Set: o.set | o.recSet, Clear: o.clear | o.recClear,
-		Super: o.super, SuperNot: o.superNot, Data: o.data, Propagation: o.propagation,
+		Super: o.super, SuperNot: o.superNot, Data: splitData(o.data), Propagation: o.propagation,
 	}
 }
 

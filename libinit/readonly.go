@@ -67,15 +67,15 @@ func (s *ReadonlyPaths) String() string { return "make read-only " + strings.Joi
 // Do binds each path over itself, read-only. Other flags of the mount stay as they are.
 func (s *ReadonlyPaths) Do(e *Env) error {
 	for i, name := range s.Paths {
-		if err := readonlyPath(int(e.Root.Fd()), name); err != nil {
+		if err := readonlyPath(e, name); err != nil {
 			return fault.New(fault.Mount, fmt.Sprintf("linux.readonlyPaths[%d]", i), fmt.Errorf("make %s read-only: %w", name, err))
 		}
 	}
 	return nil
 }
 
-func readonlyPath(root int, name string) error {
-	at, err := openIn(root, name, 0)
+func readonlyPath(e *Env, name string) error {
+	at, err := e.lookup(name)
 	if err == unix.ENOENT || err == unix.ENOTDIR {
 		return nil
 	}

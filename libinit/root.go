@@ -71,9 +71,11 @@ func (r *Root) do(e *Env) error {
 			return fmt.Errorf("make / a slave: %w", err)
 		}
 	}
+	// The umask of whoever called is not to decide who can go through the mount points that are made.
+	unix.Umask(0o022)
 	at, err := unix.Open(r.Path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err == unix.EACCES {
-		return fault.Hint(&os.PathError{Op: "open", Path: r.Path, Err: err}, "root of the container's user namespace must be able to search every directory of the path: chmod o+x, or move the bundle")
+	if err == unix.EACCES && r.ParentOnDenied {
+		return r.fromParent(e, &os.PathError{Op: "open", Path: r.Path, Err: err})
 	}
 	if err != nil {
 		return &os.PathError{Op: "open", Path: r.Path, Err: err}
@@ -89,6 +91,11 @@ func (r *Root) do(e *Env) error {
 	if err != nil {
 		return rootHint(fmt.Errorf("clone %s: %w", r.Path, err))
 	}
+	return r.attach(e, fd, at)
+}
+
+// attach makes the clone the root of the plan, mounted over what it is a clone of: hooks of engines look for it there.
+func (r *Root) attach(e *Env, fd, at int) error {
 	e.Root = os.NewFile(uintptr(fd), "/")
 	if r.Private || r.Shared {
 		if err := setPropagation(fd, unix.MS_PRIVATE); err != nil {
@@ -99,6 +106,27 @@ func (r *Root) do(e *Env) error {
 		return fmt.Errorf("mount %s: %w", r.Path, err)
 	}
 	return nil
+}
+
+// fromParent takes the root filesystem from the parent when root of the user namespace cannot go through the
+// directories above it. It is mounted over the host's root, the one place that can always be reached.
+func (r *Root) fromParent(e *Env, denied error) error {
+	fd, err := e.sourceFd(RootSource)
+	if err != nil {
+		return fault.Hint(denied, "root of the container's user namespace must be able to search every directory of the path: chmod o+x, or move the bundle")
+	}
+	at, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		_ = unix.Close(fd)
+		return &os.PathError{Op: "open", Path: "/", Err: err}
+	}
+	defer unix.Close(at)
+	if r.Shared {
+		if err := setPropagation(at, unix.MS_PRIVATE); err != nil {
+			return fmt.Errorf("make / private: %w", err)
+		}
+	}
+	return r.attach(e, fd, at)
 }
 
 func rootHint(err error) error {
