@@ -34,4 +34,6 @@ type Env struct {
 	gate   *os.File // the exec FIFO, open for reading and writing
 	report *os.File // the FIFO on which start hears why the program could not be executed
 	proc   *os.File // see Proc
+	late   []int    // mounts that become read-only when the root filesystem is complete
+	kept   []kept   // mounts whose paths are masked by descriptor
 }

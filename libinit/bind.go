@@ -1,0 +1,205 @@
+package libinit
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"mydocker/internal/fault"
+)
+
+// Bind mounts a file or directory of the host.
+type Bind struct {
+	Index            int    // in the spec's mounts; -1 for one of mydocker's own
+	Source           string // absolute
+	Target           string
+	Options          []string // as configured, to be shown
+	Recursive        bool
+	Set, Clear       uint64 // MOUNT_ATTR_*
+	RecSet, RecClear uint64 // the same for all mounts below, too
+	Propagation      []uint64
+	FromParent       bool // the parent opens the source: init may not be allowed to, or it is id mapped
+	ParentOnDenied   bool // the parent is asked when init may not open the source
+	MustBeProc       bool // the source must be a procfs: it goes to /proc
+	InsideProc       bool // the target is one of procFiles
+}
+
+// newBind makes the step of a bind mount.
+func (p *planner) newBind(i int, o *mountOptions, dest string) *Bind {
+	m := &p.spec.Mounts[i]
+	return &Bind{
+		Index: i, Source: sourcePath(m.Source, p.opts.Bundle), Target: dest, Options: m.Options,
+		Recursive: o.recursive, Set: o.set, Clear: o.clear, RecSet: o.recSet, RecClear: o.recClear,
+		Propagation:    o.propagation,
+		FromParent:     p.opts.UserNamespace && !p.opts.RootlessCaller || NeedsIDMap(p.spec, i),
+		ParentOnDenied: p.opts.UserNamespace,
+		MustBeProc:     dest == "/proc",
+		InsideProc:     len(dest) > len("/proc/") && dest[:len("/proc/")] == "/proc/",
+	}
+}
+
+// sourcePath is the source of a bind mount: relative ones are relative to the bundle (config.md, "Mounts").
+func sourcePath(source, bundle string) string {
+	if filepath.IsAbs(source) {
+		return source
+	}
+	return filepath.Join(bundle, source)
+}
+
+func (b *Bind) String() string {
+	return describe("bind "+b.Source, b.Target, b.Options)
+}
+
+// Do mounts it.
+func (b *Bind) Do(e *Env) error {
+	return mountError(b.Source, b.Target, b.do(e))
+}
+
+func (b *Bind) do(e *Env) error {
+	fd, err := b.open(e)
+	if err != nil {
+		return err
+	}
+	if err := b.attributes(fd); err != nil {
+		_ = unix.Close(fd)
+		return err
+	}
+	at, err := b.target(e, fd)
+	if err != nil {
+		_ = unix.Close(fd)
+		return err
+	}
+	defer unix.Close(at)
+	use := useNone
+	if b.Target == "/proc" || b.Target == "/sys" {
+		use = useKeep
+	}
+	return e.place(fd, at, b.Target, b.Propagation, use)
+}
+
+// open opens the source as a detached mount.
+func (b *Bind) open(e *Env) (int, error) {
+	if b.FromParent && b.Index >= 0 {
+		return e.sourceFd(b.Index)
+	}
+	fd, err := cloneTree(unix.AT_FDCWD, b.Source, b.Recursive)
+	switch {
+	case err == nil:
+		return fd, nil
+	case b.ParentOnDenied && b.Index >= 0 && (err == unix.EACCES || err == unix.EPERM):
+		if fd, parentErr := e.sourceFd(b.Index); parentErr == nil {
+			return fd, nil
+		}
+	}
+	return -1, sourceError(b.Source, err)
+}
+
+// sourceError is the error of a source that cannot be opened, in the words that engines know.
+func sourceError(source string, err error) error {
+	err = fmt.Errorf("failed to fulfil mount request: %w", &os.PathError{Op: "open", Path: source, Err: err})
+	if errno(err) == unix.EINVAL {
+		return fault.Hint(err, "in a user namespace a directory with mounts in it has to be bound with rbind; an unbindable mount cannot be bound")
+	}
+	return err
+}
+
+// attributes sets what the options ask for while the mount is still detached: it never shows without.
+func (b *Bind) attributes(fd int) error {
+	if b.RecSet|b.RecClear != 0 {
+		if err := setAttr(fd, true, unix.MountAttr{Attr_set: b.RecSet, Attr_clr: b.RecClear}); err != nil {
+			return lockedHint(fmt.Errorf("mount_setattr (recursive): %w", err))
+		}
+	}
+	if b.Set|b.Clear != 0 {
+		if err := setAttr(fd, false, unix.MountAttr{Attr_set: b.Set, Attr_clr: b.Clear}); err != nil {
+			return lockedHint(fmt.Errorf("mount_setattr: %w", err))
+		}
+	}
+	return nil
+}
+
+// lockedHint explains EPERM of mount_setattr(2): mount_namespaces(7), "Restrictions on mount namespaces".
+func lockedHint(err error) error {
+	if errno(err) != unix.EPERM {
+		return err
+	}
+	return fault.Hint(err, "in a user namespace flags that the host has set on a mount (ro, nosuid, nodev, noexec, atime) cannot be cleared: leave out the option that clears one, as rw or exec")
+}
+
+// target opens the place for the mount, made in the source's image when missing.
+func (b *Bind) target(e *Env, source int) (int, error) {
+	t := target{path: b.Target, noLinks: b.MustBeProc || b.InsideProc}
+	at, err := openTarget(e, t, source)
+	if err != nil {
+		if t.noLinks && isLink(err) {
+			return -1, notOrdinary("bind")
+		}
+		return -1, err
+	}
+	if err := b.check(source, at); err != nil {
+		_ = unix.Close(at)
+		return -1, err
+	}
+	return at, nil
+}
+
+// openTarget spends a look at the source's type only when the target is missing.
+func openTarget(e *Env, t target, source int) (int, error) {
+	root := int(e.Root.Fd())
+	var extra uint64
+	if t.noLinks {
+		extra = unix.RESOLVE_NO_SYMLINKS
+	}
+	at, err := openIn(root, t.path, extra)
+	if err != unix.ENOENT {
+		return at, err
+	}
+	kind, err := fileType(source)
+	if err != nil {
+		return -1, err
+	}
+	t.file = kind != unix.S_IFDIR
+	at, _, err = t.open(root)
+	return at, err
+}
+
+func (b *Bind) check(source, at int) error {
+	if err := sameType(source, at); err != nil {
+		return err
+	}
+	if b.InsideProc {
+		return nil // the plan has checked the path, and there was no link in it
+	}
+	if !b.MustBeProc {
+		return refuseProc(at, "bind")
+	}
+	magic, err := filesystem(source)
+	if err != nil {
+		return err
+	}
+	if magic != unix.PROC_SUPER_MAGIC || !isProcRoot(source) {
+		return fmt.Errorf("%w: /proc can be covered by a procfs only", notOrdinary("bind"))
+	}
+	return nil
+}
+
+// sameType refuses a file over a directory and the reverse, for which the kernel has a bare EINVAL.
+func sameType(source, at int) error {
+	from, err := fileType(source)
+	if err != nil {
+		return err
+	}
+	to, err := fileType(at)
+	if err != nil {
+		return err
+	}
+	switch {
+	case from == unix.S_IFDIR && to != unix.S_IFDIR:
+		return fault.Hint(unix.ENOTDIR, "the source is a directory, the target is a file")
+	case from != unix.S_IFDIR && to == unix.S_IFDIR:
+		return fault.Hint(unix.ENOTDIR, "the source is a file, the target is a directory")
+	}
+	return nil
+}

@@ -1,0 +1,43 @@
+package libinit
+
+import (
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// kept is a procfs or sysfs that stays open until its files are masked. Who shares the root filesystem can rename
+// the directory that it is mounted on, and a lookup of /proc/kcore then finds nothing to mask, while the mount is
+// there still.
+type kept struct {
+	path string
+	fd   int
+}
+
+// keep remembers a mount, whose descriptor it owns.
+func (e *Env) keep(path string, fd int) {
+	e.kept = append(e.kept, kept{path, fd})
+}
+
+// forget drops what a new mount at path covers.
+func (e *Env) forget(path string) {
+	left := e.kept[:0]
+	for _, k := range e.kept {
+		if k.path == path || strings.HasPrefix(k.path, strings.TrimSuffix(path, "/")+"/") {
+			_ = unix.Close(k.fd)
+			continue
+		}
+		left = append(left, k)
+	}
+	e.kept = left
+}
+
+// lookup resolves a path inside the container, in the mount that was kept for it where there is one.
+func (e *Env) lookup(path string) (int, error) {
+	for _, k := range e.kept {
+		if rest, ok := strings.CutPrefix(path, k.path+"/"); ok {
+			return openIn(k.fd, rest, 0)
+		}
+	}
+	return openIn(int(e.Root.Fd()), path, 0)
+}

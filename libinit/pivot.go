@@ -1,0 +1,157 @@
+package libinit
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/moby/sys/mountinfo"
+	"golang.org/x/sys/unix"
+
+	"mydocker/internal/fault"
+)
+
+// Pivot makes the root filesystem the root of init's mount namespace, and takes the host's away.
+type Pivot struct {
+	NoPivot bool // move and chroot instead, for a host whose root is a RAM disk
+	Shared  bool // the host's root is shared still: the detaching must not reach the host
+}
+
+// RootPropagation sets the propagation type of the root when it is complete.
+type RootPropagation struct {
+	Flags uint64
+	Name  string
+}
+
+// pivot adds the change of the root.
+func (p *planner) pivot() error {
+	s := &Pivot{NoPivot: p.opts.NoPivot, Shared: sharesRoot(p.spec)}
+	p.add("root.path", s)
+	return nil
+}
+
+func (s *Pivot) String() string {
+	if s.NoPivot {
+		return "move root filesystem to /, chroot"
+	}
+	return "pivot_root"
+}
+
+// Do changes the root.
+func (s *Pivot) Do(e *Env) error {
+	do := s.pivot
+	if s.NoPivot {
+		do = s.move
+	}
+	if err := do(e); err != nil {
+		return fault.New(fault.Rootfs, "", err)
+	}
+	return nil
+}
+
+// pivot stacks the old root on the new one, pivot_root(2) "pivot_root(".", ".")", and detaches it from there.
+func (s *Pivot) pivot(e *Env) error {
+	old := -1
+	if s.Shared {
+		var err error
+		if old, err = unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
+			return &os.PathError{Op: "open", Path: "/", Err: err}
+		}
+		defer unix.Close(old)
+	}
+	if err := unix.Fchdir(int(e.Root.Fd())); err != nil {
+		return os.NewSyscallError("fchdir", err)
+	}
+	if err := unix.PivotRoot(".", "."); err != nil {
+		err = os.NewSyscallError("pivot_root", err)
+		if errno(err) == unix.EINVAL {
+			return fault.Hint(err, "the host's root is perhaps a RAM disk (initramfs), which cannot be pivoted: use --no-pivot")
+		}
+		return err
+	}
+	if s.Shared {
+		// Detaching it would detach the host's mounts, too.
+		if err := setPropagation(old, unix.MS_SLAVE|unix.MS_REC); err != nil {
+			return fmt.Errorf("make the old root a slave: %w", err)
+		}
+	}
+	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
+		return fmt.Errorf("detach the old root: %w", err)
+	}
+	return os.NewSyscallError("chdir", unix.Chdir("/"))
+}
+
+// move puts the new root over the old one, which stays below it, and so must not have anything of worth within
+// reach of a process that gets out of a chroot: a full procfs or sysfs gives its files to who can mount one in a
+// user namespace.
+func (s *Pivot) move(e *Env) error {
+	if err := unix.Fchdir(int(e.Root.Fd())); err != nil {
+		return os.NewSyscallError("fchdir", err)
+	}
+	if err := hideFull(e); err != nil {
+		return err
+	}
+	root, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return &os.PathError{Op: "open", Path: "/", Err: err}
+	}
+	defer unix.Close(root)
+	if s.Shared {
+		if err := setPropagation(root, unix.MS_PRIVATE); err != nil {
+			return fmt.Errorf("make / private: %w", err)
+		}
+	}
+	if err := attach(int(e.Root.Fd()), root); err != nil {
+		return fmt.Errorf("move the root filesystem to /: %w", err)
+	}
+	if err := unix.Chroot("."); err != nil {
+		return os.NewSyscallError("chroot", err)
+	}
+	return os.NewSyscallError("chdir", unix.Chdir("/"))
+}
+
+// hideFull takes away the full procfs and sysfs mounts of the host, or covers those that are locked.
+func hideFull(e *Env) error {
+	own, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", e.Root.Fd()))
+	if err != nil {
+		return err
+	}
+	full, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
+		inside := m.Mountpoint == own || strings.HasPrefix(m.Mountpoint, own+"/")
+		return inside || m.Root != "/" || m.FSType != "proc" && m.FSType != "sysfs", false
+	})
+	if err != nil {
+		return fmt.Errorf("list mounts: %w", err)
+	}
+	for i := len(full) - 1; i >= 0; i-- {
+		if err := hideMount(full[i].Mountpoint); err != nil {
+			return fmt.Errorf("hide %s: %w", full[i].Mountpoint, err)
+		}
+	}
+	return nil
+}
+
+func hideMount(path string) error {
+	// The host's mounts must keep theirs.
+	err := unix.Mount("", path, "", unix.MS_SLAVE|unix.MS_REC, "")
+	if err == nil {
+		err = unix.Unmount(path, unix.MNT_DETACH)
+	}
+	switch err {
+	case unix.EINVAL, unix.EPERM: // locked, or below another mount
+		return unix.Mount("tmpfs", path, "tmpfs", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "nr_blocks=1,nr_inodes=1")
+	case unix.ENOENT: // below one that is gone by now
+		return nil
+	}
+	return err
+}
+
+func (s *RootPropagation) String() string { return "propagation of /: " + s.Name }
+
+// Do sets it.
+func (s *RootPropagation) Do(e *Env) error {
+	if err := setPropagation(int(e.Root.Fd()), s.Flags); err != nil {
+		return fault.New(fault.Rootfs, "", fmt.Errorf("set propagation of / to %s: %w", s.Name, err))
+	}
+	return nil
+}

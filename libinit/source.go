@@ -1,0 +1,124 @@
+package libinit
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"mydocker/internal/fault"
+	"mydocker/internal/wire"
+)
+
+// RootSource is the number that stands for the root filesystem in a Source.
+const RootSource = -1
+
+// source asks the parent for the source of a mount, see MsgSource.
+func (e *Env) source(i int) (*os.File, error) {
+	if err := e.Conn.Send(MsgSource, wire.Marshal(nil, Source{Mount: i})); err != nil {
+		return nil, fmt.Errorf("ask for the source: %w", err)
+	}
+	m, err := e.Conn.Receive()
+	if err != nil {
+		return nil, fmt.Errorf("ask for the source: %w", err)
+	}
+	switch m.Kind {
+	case MsgDone:
+		return m.File()
+	case MsgFailure:
+		var f Failure
+		if err := wire.Unmarshal(m.Body, &f); err != nil {
+			return nil, err
+		}
+		return nil, f.Error()
+	}
+	m.Close()
+	return nil, fmt.Errorf("ask for the source: answer of kind %d", m.Kind)
+}
+
+// sourceFd is source, as a bare descriptor that the caller owns.
+func (e *Env) sourceFd(i int) (int, error) {
+	f, err := e.source(i)
+	if err != nil {
+		return -1, err
+	}
+	defer f.Close()
+	return unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
+}
+
+// NeedsIDMap tells whether mount i of the spec wants an id mapping: with mappings of its own, or else with those of
+// the container's user namespace. The parent then needs a user namespace with that mapping for OpenSource.
+func NeedsIDMap(spec *specs.Spec, i int) bool {
+	if i < 0 || i >= len(spec.Mounts) {
+		return false
+	}
+	m := &spec.Mounts[i]
+	return len(m.UIDMappings) > 0 || parseMountOptions(m.Options).idmap
+}
+
+// OpenSource opens the source of mount i of the spec (RootSource: the root filesystem) in the caller's mount
+// namespace, as a detached mount: what the parent answers to MsgSource. idmap is a user namespace whose mapping is
+// applied when NeedsIDMap says so, else it may be nil; it must not be the initial one (mount_setattr(2), Linux 5.12).
+func OpenSource(spec *specs.Spec, i int, bundle string, idmap *os.File) (*os.File, error) {
+	path, recursive, o, err := sourceOf(spec, i, bundle)
+	if err != nil {
+		return nil, err
+	}
+	fd, err := cloneTree(unix.AT_FDCWD, path, recursive)
+	if err != nil {
+		return nil, sourceError(path, err)
+	}
+	f := os.NewFile(uintptr(fd), path)
+	if err := prepareSource(spec, i, f, o, idmap); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// sourceOf finds out what is to be opened.
+func sourceOf(spec *specs.Spec, i int, bundle string) (path string, recursive bool, o mountOptions, err error) {
+	switch {
+	case i == RootSource && spec.Root != nil:
+		path = spec.Root.Path
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(bundle, path)
+		}
+		return path, true, o, nil
+	case i < 0 || i >= len(spec.Mounts):
+		return "", false, o, fmt.Errorf("source of mount %d: there is no such mount", i)
+	}
+	o = parseMountOptions(spec.Mounts[i].Options)
+	return sourcePath(spec.Mounts[i].Source, bundle), o.recursive, o, nil
+}
+
+// prepareSource cuts the clone off from the host, as a copy of the mount namespace would be, and maps its ids.
+func prepareSource(spec *specs.Spec, i int, f *os.File, o mountOptions, idmap *os.File) error {
+	fd := int(f.Fd())
+	if !sharesRoot(spec) {
+		if err := setPropagation(fd, unix.MS_SLAVE|unix.MS_REC); err != nil {
+			return fmt.Errorf("make %s a slave of the host's mount: %w", f.Name(), err)
+		}
+	}
+	if !NeedsIDMap(spec, i) {
+		return nil
+	}
+	if idmap == nil {
+		return fault.New(fault.Internal, "", fmt.Errorf("id map %s: no user namespace", f.Name()))
+	}
+	err := setAttr(fd, o.recIDMap, unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(idmap.Fd())})
+	if errno(err) == unix.EINVAL {
+		return fault.Hint(fmt.Errorf("id map %s: %w", f.Name(), err), "its filesystem has no support for id mapped mounts, or is id mapped already")
+	}
+	if err != nil {
+		return fmt.Errorf("id map %s: %w", f.Name(), err)
+	}
+	return nil
+}
+
+// sharesRoot tells whether mount events are to reach the host.
+func sharesRoot(spec *specs.Spec) bool {
+	return spec.Linux != nil && (spec.Linux.RootfsPropagation == "shared" || spec.Linux.RootfsPropagation == "rshared")
+}
