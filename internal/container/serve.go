@@ -14,6 +14,7 @@ import (
 	"mydocker/internal/fault"
 	"mydocker/internal/hooks"
 	"mydocker/internal/netdev"
+	"mydocker/internal/seqpacket"
 	"mydocker/internal/wire"
 	"mydocker/libinit"
 )
@@ -113,8 +114,8 @@ func takeFile(m *message, use func(*os.File) error) error {
 // sendSource opens the source of a mount for init, which may not see it from inside.
 func (b *creation) sendSource(body []byte) error {
 	var want libinit.Source
-	if err := wire.Unmarshal(body, &want); err != nil || want.Mount < 0 || want.Mount >= len(b.spec.Mounts) {
-		return fault.New(fault.Internal, "", errors.New("source of a mount that is not there"))
+	if err := wire.Unmarshal(body, &want); err != nil {
+		return fault.New(fault.Internal, "", errors.New("source: malformed request"))
 	}
 	idmap, err := b.idmap(want.Mount)
 	if err != nil {
@@ -223,3 +224,6 @@ func sendListener(path string, state *specs.ContainerProcessState, f *os.File) e
 	}
 	return nil
 }
+
+// message is what init sends.
+type message = seqpacket.Message
