@@ -306,15 +306,6 @@ func TestDevices(t *testing.T) {
 	}
 }
 
-func TestDevicesOfAUserNamespace(t *testing.T) {
-	s := spec(rootDir(t, "proc/"), mount("tmpfs", "tmpfs", "/dev", "mode=755"))
-	s.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.UserNamespace}}
-	out := must(t, &job{Spec: s, Options: Options{UserNamespace: true, RootlessCaller: true}, Probe: "stat", Args: []string{"/dev/null", "/dev/tty"}})
-	if !strings.Contains(out, "/dev/null Dcrw-rw-rw- 0:0 1,3") || !strings.Contains(out, " 5,0") {
-		t.Errorf("got %s", out)
-	}
-}
-
 // TestBoundDev leaves a /dev of the host alone.
 func TestBoundDev(t *testing.T) {
 	host := hostDir(t)

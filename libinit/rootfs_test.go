@@ -14,6 +14,9 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"mydocker/internal/seqpacket"
+	"mydocker/internal/wire"
 )
 
 // The tests of the steps run them for real: the test binary starts itself again in new namespaces, does the part of
@@ -25,19 +28,26 @@ const (
 	jobEnv   = "MYDOCKER_TEST_JOB"
 )
 
+// firstID is the host's id of root in the user namespaces of the tests.
+const firstID = 1 << 20
+
 // job is what the child does.
 type job struct {
 	Spec    specs.Spec
 	Options Options
 	Probe   string
 	Args    []string
+
+	idmap *os.File // for id mapped mounts
 }
 
 // probes are run inside the container, after the root filesystem's steps.
 var probes = map[string]func(args []string) (string, error){
 	"mountinfo": func([]string) (string, error) {
-		if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
-			return "", err
+		if _, err := os.Stat("/proc/self"); err != nil {
+			if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
+				return "", err
+			}
 		}
 		b, err := os.ReadFile("/proc/self/mountinfo")
 		return string(b), err
@@ -123,7 +133,7 @@ func child() (string, error) {
 	if plan, err = Decode(plan.Encode()); err != nil {
 		return "", err
 	}
-	var e Env
+	e := Env{Conn: seqpacket.New(os.NewFile(5, "parent"))}
 	for _, entry := range plan {
 		if err := entry.Step.Do(&e); err != nil {
 			return "", err
@@ -157,7 +167,12 @@ func try(t *testing.T, j *job) (string, error) {
 	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^TestInside$")
 	cmd.Args[0] = os.Args[0]
 	result, failure := tempFile(t), tempFile(t)
-	cmd.ExtraFiles = []*os.File{result, failure}
+	conn, end, err := seqpacket.Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	cmd.ExtraFiles = []*os.File{result, failure, end}
 	cmd.Env = append(os.Environ(), childEnv+"=1", jobEnv+"="+string(b))
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWNET | unix.CLONE_NEWUTS,
@@ -165,17 +180,52 @@ func try(t *testing.T, j *job) (string, error) {
 	}
 	if j.Options.UserNamespace {
 		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
-		m := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 1 << 16}}
+		m := []syscall.SysProcIDMap{{ContainerID: 0, HostID: firstID, Size: 1 << 16}}
 		cmd.SysProcAttr.UidMappings, cmd.SysProcAttr.GidMappings = m, m
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: 0, Gid: 0, NoSetGroups: true}
 	}
-	output, err := cmd.CombinedOutput()
+	var output strings.Builder
+	cmd.Stdout, cmd.Stderr = &output, &output
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = end.Close()
+	serve(t, conn, j)
+	err = cmd.Wait()
 	if text := contents(t, failure); text != "" {
 		return "", errors.New(text)
 	}
 	if err != nil {
-		t.Fatalf("%v\n%s", err, output)
+		t.Fatalf("%v\n%s", err, output.String())
 	}
 	return contents(t, result), nil
+}
+
+// serve is the parent: it opens the sources that the child asks for, until the child ends.
+func serve(t *testing.T, conn *seqpacket.Conn, j *job) {
+	t.Helper()
+	for {
+		m, err := conn.Receive()
+		if err != nil {
+			return
+		}
+		var want Source
+		if err := wire.Unmarshal(m.Body, &want); err != nil || m.Kind != MsgSource {
+			t.Errorf("message of kind %d: %v", m.Kind, err)
+			return
+		}
+		f, err := OpenSource(&j.Spec, want.Mount, j.Options.Bundle, j.idmap)
+		if err != nil {
+			err = conn.Send(MsgFailure, wire.Marshal(nil, AsFailure(err)))
+		} else {
+			err = conn.Send(MsgDone, nil, f)
+			_ = f.Close()
+		}
+		if err != nil {
+			t.Error(err)
+			return
+		}
+	}
 }
 
 func tempFile(t *testing.T) *os.File {
