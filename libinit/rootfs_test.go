@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -177,6 +178,9 @@ func try(t *testing.T, j *job) (string, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWNET | unix.CLONE_NEWUTS,
 		Pdeathsig:  unix.SIGKILL,
+	}
+	if j.Spec.Linux != nil && slices.Contains(j.Spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.CgroupNamespace}) {
+		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWCGROUP
 	}
 	if j.Options.UserNamespace {
 		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
