@@ -7,6 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// closeFd closes a descriptor whose close has nothing to report: nothing was written through it.
+func closeFd(fd int) { _ = unix.Close(fd) }
+
 // attach moves the detached mount to the place that at refers to, move_mount(2).
 func attach(mount, at int) error {
 	return unix.MoveMount(mount, "", at, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH)
@@ -36,6 +39,15 @@ func setAttr(mount int, recursive bool, attr unix.MountAttr) error {
 		flags |= unix.AT_RECURSIVE
 	}
 	return unix.MountSetattr(mount, "", flags, &attr)
+}
+
+// withAttr is the change that adds attributes. The field of access times is replaced as a whole.
+func withAttr(attr uint64) unix.MountAttr {
+	var clear uint64
+	if attr&unix.MOUNT_ATTR__ATIME != 0 {
+		clear = unix.MOUNT_ATTR__ATIME
+	}
+	return unix.MountAttr{Attr_set: attr, Attr_clr: clear}
 }
 
 // setPropagation sets the propagation type of a mount (MS_SHARED and its like, with MS_REC for all mounts below).

@@ -63,15 +63,15 @@ func (b *Bind) do(e *Env) error {
 		return err
 	}
 	if err := b.attributes(fd); err != nil {
-		_ = unix.Close(fd)
+		closeFd(fd)
 		return err
 	}
 	at, err := b.target(e, fd)
 	if err != nil {
-		_ = unix.Close(fd)
+		closeFd(fd)
 		return err
 	}
-	defer unix.Close(at)
+	defer closeFd(at)
 	use := useNone
 	if b.Target == "/proc" || b.Target == "/sys" {
 		use = useKeep
@@ -139,7 +139,7 @@ func (b *Bind) target(e *Env, source int) (int, error) {
 		return -1, err
 	}
 	if err := b.check(source, at); err != nil {
-		_ = unix.Close(at)
+		closeFd(at)
 		return -1, err
 	}
 	return at, nil

@@ -45,7 +45,7 @@ func TestCgroupHierarchies(t *testing.T) {
 	if err != nil {
 		t.Skip("no right to make cgroups: ", err)
 	}
-	defer unix.Rmdir(own)
+	defer func() { _ = unix.Rmdir(own) }()
 	for _, private := range []bool{true, false} {
 		j := &job{Spec: cgroupSpec(t, private, "cgroup"), Probe: "mountinfo"}
 		j.Options.CgroupPaths = map[string]string{"memory": strings.TrimPrefix(own, "/sys/fs/cgroup/memory")}

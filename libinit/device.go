@@ -142,7 +142,7 @@ func (s *Devices) Do(e *Env) error {
 	if err != nil {
 		return fault.New(fault.Device, "", fmt.Errorf("open /dev: %w", err))
 	}
-	defer unix.Close(dev)
+	defer closeFd(dev)
 	for i := range s.Nodes {
 		if err := s.node(root, dev, &s.Nodes[i]); err != nil {
 			return fault.New(fault.Device, "", fmt.Errorf("make device %s: %w", s.Nodes[i].Path, err))
@@ -166,7 +166,7 @@ func (s *Devices) node(root, dev int, d *Device) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
+	defer closeFd(fd)
 	return s.place(fd, base, d)
 }
 
@@ -217,7 +217,7 @@ func bindDevice(dir int, name string, d *Device) error {
 	if err != nil {
 		return fmt.Errorf("bind the host's device: %w", err)
 	}
-	defer unix.Close(fd)
+	defer closeFd(fd)
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return err
@@ -229,7 +229,7 @@ func bindDevice(dir int, name string, d *Device) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(at)
+	defer closeFd(at)
 	return attach(fd, at)
 }
 
@@ -242,7 +242,7 @@ func openFile(dir int, name string) (int, error) {
 			if kind, err = fileType(at); err == nil && kind != unix.S_IFLNK {
 				return at, nil
 			}
-			_ = unix.Close(at)
+			closeFd(at)
 			if err == nil {
 				err = unix.Unlinkat(dir, name, 0)
 			}

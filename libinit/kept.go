@@ -24,7 +24,7 @@ func (e *Env) forget(path string) {
 	left := e.kept[:0]
 	for _, k := range e.kept {
 		if k.path == path || strings.HasPrefix(k.path, strings.TrimSuffix(path, "/")+"/") {
-			_ = unix.Close(k.fd)
+			closeFd(k.fd)
 			continue
 		}
 		left = append(left, k)

@@ -256,6 +256,8 @@ func TestBadMounts(t *testing.T) {
 		"no type":        {mount("", "x", "/x"), "mounts[0].type"},
 		"NUL":            {mount("tmpfs", "x", "/x", "a", "b\x00"), "mounts[0].options[1]"},
 		"NUL source":     {mount("tmpfs", "x\x00", "/x"), "mounts[0].source"},
+		"stray option":   {mount("none", "/x", "/x", "bind", "ro", "size=1"), "mounts[0].options[2]"},
+		"cgroup option":  {mount("cgroup", "x", "/x", "sync"), "mounts[0].options"},
 		"copy up":        {mount("none", "/x", "/x", "bind", "tmpcopyup"), "mounts[0].options"},
 		"idmap alone":    {mount("none", "/x", "/x", "bind", "idmap"), "mounts[0].options"},
 		"idmap no bind":  {specs.Mount{Type: "tmpfs", Destination: "/x", UIDMappings: ids, GIDMappings: ids}, "mounts[0].uidMappings"},

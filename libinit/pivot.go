@@ -57,7 +57,7 @@ func (s *Pivot) pivot(e *Env) error {
 		if old, err = unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
 			return &os.PathError{Op: "open", Path: "/", Err: err}
 		}
-		defer unix.Close(old)
+		defer closeFd(old)
 	}
 	if err := unix.Fchdir(int(e.Root.Fd())); err != nil {
 		return os.NewSyscallError("fchdir", err)
@@ -95,7 +95,7 @@ func (s *Pivot) move(e *Env) error {
 	if err != nil {
 		return &os.PathError{Op: "open", Path: "/", Err: err}
 	}
-	defer unix.Close(root)
+	defer closeFd(root)
 	if s.Shared {
 		if err := setPropagation(root, unix.MS_PRIVATE); err != nil {
 			return fmt.Errorf("make / private: %w", err)

@@ -80,7 +80,7 @@ func (r *Root) do(e *Env) error {
 	if err != nil {
 		return &os.PathError{Op: "open", Path: r.Path, Err: err}
 	}
-	defer unix.Close(at)
+	defer closeFd(at)
 	if r.Shared {
 		// A mount on a shared one would appear on the host, and pivot_root(2) refuses.
 		if err := privateParent(at); err != nil {
@@ -117,10 +117,10 @@ func (r *Root) fromParent(e *Env, denied error) error {
 	}
 	at, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		_ = unix.Close(fd)
+		closeFd(fd)
 		return &os.PathError{Op: "open", Path: "/", Err: err}
 	}
-	defer unix.Close(at)
+	defer closeFd(at)
 	if r.Shared {
 		if err := setPropagation(at, unix.MS_PRIVATE); err != nil {
 			return fmt.Errorf("make / private: %w", err)
@@ -146,14 +146,14 @@ func privateParent(dir int) error {
 		root, err := isMountRoot(fd)
 		if err == nil && root {
 			err = setPropagation(fd, unix.MS_PRIVATE)
-			_ = unix.Close(fd)
+			closeFd(fd)
 			return err
 		}
 		var up int
 		if err == nil {
 			up, err = unix.Openat(fd, "..", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		}
-		_ = unix.Close(fd)
+		closeFd(fd)
 		if err != nil {
 			return fmt.Errorf("find the mount of the rootfs: %w", err)
 		}

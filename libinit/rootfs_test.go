@@ -114,10 +114,10 @@ func TestInside(t *testing.T) {
 	runtime.LockOSThread()
 	out, err := child()
 	if err != nil {
-		fmt.Fprint(os.NewFile(4, "error"), err)
+		_, _ = fmt.Fprint(os.NewFile(4, "error"), err)
 		os.Exit(1)
 	}
-	fmt.Fprint(os.NewFile(3, "result"), out)
+	_, _ = fmt.Fprint(os.NewFile(3, "result"), out)
 	os.Exit(0)
 }
 
@@ -172,7 +172,7 @@ func try(t *testing.T, j *job) (string, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	cmd.ExtraFiles = []*os.File{result, failure, end}
 	cmd.Env = append(os.Environ(), childEnv+"=1", jobEnv+"="+string(b))
 	cmd.SysProcAttr = &syscall.SysProcAttr{
