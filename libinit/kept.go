@@ -1,10 +1,6 @@
 package libinit
 
-import (
-	"strings"
-
-	"golang.org/x/sys/unix"
-)
+import "strings"
 
 // kept is a procfs or sysfs that stays open until its files are masked. Who shares the root filesystem can rename
 // the directory that it is mounted on, and a lookup of /proc/kcore then finds nothing to mask, while the mount is
