@@ -140,3 +140,7 @@ func (r remote) Unwrap() error {
 	}
 	return r.errno
 }
+
+// Environ is the environment of init itself, before it has a plan: one thread suffices, and so short a life needs no
+// collection. The program's environment comes with the plan.
+func Environ() []string { return []string{"GOMAXPROCS=1", "GOGC=off"} }

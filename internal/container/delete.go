@@ -1,0 +1,207 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
+
+	"mydocker/internal/fault"
+	"mydocker/internal/hooks"
+	"mydocker/internal/rdt"
+)
+
+// Delete removes a container that has stopped; with force it ends the container first, whatever its state, and an
+// unknown ID is no error.
+func (s *Store) Delete(id string, force bool) error {
+	c, err := s.Load(id)
+	switch {
+	case force && errors.Is(err, ErrNotExist):
+		return s.sweep(id)
+	case force && fault.Of(err).Code == fault.StateDirectory:
+		logrus.Warn(err)
+		return s.sweep(id)
+	case err != nil:
+		return err
+	}
+	defer c.Close()
+	if force {
+		return c.forceDelete()
+	}
+	err = c.locked(func() error {
+		status, err := c.status()
+		if err != nil {
+			return err
+		}
+		// Who kills and deletes at once is served: the end that is under way is waited for.
+		if status != Stopped && !(c.dying() && c.waitStopped(killWait)) {
+			return fault.Hint(fault.New(fault.State, "", fmt.Errorf("cannot delete container %s that is not stopped: %s", c.rec.ID, status)),
+				"`kill` it first, or use `delete --force`")
+		}
+		return c.destroy(true)
+	})
+	return err
+}
+
+// dying tells whether a SIGKILL is on its way to init, or init is on its way out.
+func (c *Container) dying() bool {
+	return !c.rec.Init.alive() || c.rec.Init.killed()
+}
+
+// waitStopped waits until init has ended.
+func (c *Container) waitStopped(wait time.Duration) bool {
+	f, err := c.rec.Init.open()
+	if err != nil {
+		return true
+	}
+	defer f.Close()
+	return waitPidfd(f, wait)
+}
+
+// waitPidfd waits until the process has ended; pidfd_open(2): the descriptor is readable then.
+func waitPidfd(f *os.File, wait time.Duration) bool {
+	deadline := time.Now().Add(wait)
+	for {
+		left := time.Until(deadline)
+		if left < 0 {
+			return false
+		}
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(f.Fd()), Events: unix.POLLIN}}, int(left.Milliseconds())+1)
+		if n > 0 || err != nil && err != unix.EINTR {
+			return n > 0
+		}
+	}
+}
+
+// forceDelete ends the container and removes it. A create that is under way is told to stop, and does its own
+// cleaning; one that does not is ended.
+func (c *Container) forceDelete() error {
+	if err := c.lock(0); err != nil {
+		c.interruptCreator()
+		if err := c.lock(lockWait); err != nil {
+			return err
+		}
+	}
+	defer c.unlock()
+	if !c.linked() {
+		return nil
+	}
+	// The creator may have got further than what was read before the lock.
+	if err := c.read(); err != nil && !errors.Is(err, ErrNotExist) {
+		return err
+	}
+	if err := c.killAll(); err != nil {
+		return err
+	}
+	return c.destroy(true)
+}
+
+// interruptCreator ends the command that is creating the container.
+func (c *Container) interruptCreator() {
+	if c.rec.Init.Pid != 0 {
+		return
+	}
+	creator, err := c.rec.Creator.open()
+	if err != nil {
+		return
+	}
+	defer creator.Close()
+	for _, step := range []struct {
+		signal unix.Signal
+		wait   time.Duration
+	}{{unix.SIGTERM, 5 * time.Second}, {unix.SIGKILL, killWait}} {
+		if unix.PidfdSendSignal(int(creator.Fd()), step.signal, nil, 0) != nil || waitPidfd(creator, step.wait) {
+			return
+		}
+	}
+}
+
+// killAll ends every process of the container and waits until init is gone.
+func (c *Container) killAll() error {
+	if cg := c.cgroup(); cg != nil {
+		if err := cg.Kill(unix.SIGKILL); err != nil {
+			return err
+		}
+	}
+	init, err := c.rec.Init.open()
+	if err != nil {
+		return nil
+	}
+	defer init.Close()
+	if err := unix.PidfdSendSignal(int(init.Fd()), unix.SIGKILL, nil, 0); err != nil && err != unix.ESRCH {
+		return fault.New(fault.Permission, "", fmt.Errorf("kill init: %w", err))
+	}
+	if !waitPidfd(init, killWait) {
+		return fault.New(fault.Timeout, "", fmt.Errorf("init (process %d) does not end", c.rec.Init.Pid))
+	}
+	return nil
+}
+
+// destroy removes what create has made, then runs the poststop hooks. The caller holds the lock, and init has ended.
+func (c *Container) destroy(poststop bool) error {
+	if cg := c.cgroup(); cg != nil {
+		// What shares the host's pid namespace outlives init.
+		if err := cg.Kill(unix.SIGKILL); err != nil {
+			return err
+		}
+		if err := cg.Delete(); err != nil {
+			return fault.New(fault.Cgroup, "", err)
+		}
+	}
+	if c.rec.RDT != nil {
+		if err := rdt.Load(c.rec.RDT).Delete(); err != nil {
+			return err
+		}
+	}
+	if err := os.RemoveAll(c.path("")); err != nil {
+		return fault.New(fault.StateDirectory, "", err)
+	}
+	if poststop && len(c.rec.Poststop) > 0 {
+		c.poststop()
+	}
+	return nil
+}
+
+// poststop runs the poststop hooks. One that fails is a warning, and the others still run (runtime.md, step 13).
+func (c *Container) poststop() {
+	state := c.specState(specs.StateStopped, 0)
+	for i := range c.rec.Poststop {
+		if err := hooks.RunOne(context.Background(), c.rec.Poststop, i, "poststop", state, c.rec.Bundle); err != nil {
+			logrus.Warn(err)
+		}
+	}
+}
+
+// sweep removes the directory of a container that has no readable state file: a create that was killed just when it
+// began, or a file that was damaged. A create that is still at it keeps it.
+func (s *Store) sweep(id string) error {
+	if err := CheckID(id); err != nil {
+		return err
+	}
+	c := &Container{store: s, rec: record{ID: id}}
+	if err := c.open(); err != nil {
+		if errors.Is(err, ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	defer c.Close()
+	if err := c.lock(lockWait); err != nil {
+		return err
+	}
+	defer c.unlock()
+	if !c.linked() {
+		return nil
+	}
+	if err := c.read(); err == nil {
+		if err := c.killAll(); err != nil {
+			return err
+		}
+	}
+	return c.destroy(false)
+}

@@ -1,0 +1,240 @@
+package container
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"mydocker/internal/cgroups"
+	"mydocker/internal/fault"
+	"mydocker/internal/sealed"
+	"mydocker/internal/seqpacket"
+	"mydocker/internal/spawn"
+	"mydocker/libinit"
+)
+
+// ExecOptions are what exec is given.
+type ExecOptions struct {
+	Process       *specs.Process
+	ConsoleSocket string
+	PidfdSocket   string
+	PidFile       string
+	Detach        bool
+	PreserveFDs   int
+	Cgroups       []string // [controller:]path, below the container's own
+	IgnorePaused  bool
+}
+
+// Spec is the container's configuration, as it was when it was created.
+func (c *Container) Spec() (*specs.Spec, error) {
+	b, err := os.ReadFile(c.path(configFile))
+	if err != nil {
+		return nil, fault.New(fault.StateDirectory, "", err)
+	}
+	var spec specs.Spec
+	if err := json.Unmarshal(b, &spec); err != nil {
+		return nil, fault.New(fault.StateDirectory, "", fmt.Errorf("read %s: %w", c.path(configFile), err))
+	}
+	return &spec, nil
+}
+
+// execution is a further process of a container while it is made.
+type execution struct {
+	*Container
+	opts    *ExecOptions
+	spec    *specs.Spec
+	console func(*os.File) error
+
+	preserved []*os.File
+	conn      *seqpacket.Conn
+	init      *spawn.Process
+	cg        *cgroups.Cgroup
+}
+
+// exec starts a further process and returns once the program runs.
+func (c *Container) exec(ctx context.Context, o *ExecOptions, console func(*os.File) error) (*spawn.Process, error) {
+	x := &execution{Container: c, opts: o, console: console}
+	if x.console == nil {
+		x.console = x.sendConsole
+	}
+	if err := x.check(); err != nil {
+		return nil, err
+	}
+	var err error
+	if x.spec, err = c.Spec(); err != nil {
+		return nil, err
+	}
+	if x.preserved, err = preservedFiles(o.PreserveFDs); err != nil {
+		return nil, err
+	}
+	x.cg = c.cgroup()
+	plan, err := libinit.NewExecPlan(x.spec, o.Process, c.store.execPlanOptions(x))
+	if err != nil {
+		return nil, err
+	}
+	if err := x.spawn(); err != nil {
+		return nil, err
+	}
+	defer x.conn.Close()
+	defer context.AfterFunc(ctx, x.init.Kill)()
+	if err := x.talk(plan); err != nil {
+		x.init.Kill()
+		return nil, err
+	}
+	return x.init, nil
+}
+
+func (x *execution) check() error {
+	status, err := x.status()
+	if err != nil {
+		return err
+	}
+	switch {
+	case status == Stopped || status == Creating:
+		return fault.New(fault.State, "", errors.New("cannot exec in a container that is not running: "+status))
+	case status == Paused && !x.opts.IgnorePaused:
+		return fault.New(fault.State, "", ErrPaused)
+	}
+	return nil
+}
+
+// spawn starts an init in the container's namespaces and cgroups.
+func (x *execution) spawn() error {
+	target, err := x.rec.Init.open()
+	if err != nil {
+		return fault.New(fault.State, "", errors.New("cannot exec in a container that is not running: "+Stopped))
+	}
+	defer target.Close()
+	flags := uintptr(0)
+	for _, ns := range x.spec.Linux.Namespaces {
+		flags |= cloneFlag(ns.Type)
+	}
+	inUser := flags&unix.CLONE_NEWUSER != 0
+	self, err := sealed.Self(inUser)
+	if err != nil {
+		return err
+	}
+	defer self.Close()
+	conn, theirs, err := seqpacket.Pair()
+	if err != nil {
+		return err
+	}
+	defer theirs.Close()
+	dir, err := x.cgroupDir()
+	if err != nil {
+		_ = conn.Close()
+		return err
+	}
+	if dir != nil {
+		defer dir.Close()
+	}
+	command := &spawn.Command{
+		Exe: self, Args: libinit.Args(len(x.preserved), false), Env: libinit.Environ(),
+		Files:   append(append(stdio(), x.preserved...), theirs),
+		JoinPid: target, JoinFlags: int(flags), Privileged: rootOfHost(), UserRoot: inUser, Cgroup: dir,
+		Placed: x.placed,
+	}
+	if x.init, err = command.Start(); err != nil {
+		_ = conn.Close()
+		return err
+	}
+	x.conn = conn
+	return nil
+}
+
+func (x *execution) cgroupDir() (*os.File, error) {
+	if x.cg == nil {
+		return nil, nil
+	}
+	return x.cg.ExecDir(x.opts.Cgroups)
+}
+
+func (x *execution) placed(pid int) error {
+	if x.cg != nil {
+		if err := x.cg.ExecJoin(pid, x.opts.Cgroups); err != nil {
+			return err
+		}
+	}
+	if score := x.opts.Process.OOMScoreAdj; score != nil {
+		return setOOMScore(pid, *score, !rootOfHost())
+	}
+	return nil
+}
+
+// talk gives init its plan and serves it until execve closes the socket.
+func (x *execution) talk(plan libinit.Plan) error {
+	if err := x.conn.Send(libinit.MsgPlan, plan.Encode()); err != nil {
+		return x.gone(err)
+	}
+	ready := false
+	for {
+		m, err := x.conn.Receive()
+		switch {
+		case errors.Is(err, io.EOF) && ready:
+			return x.finish()
+		case err != nil:
+			return x.gone(err)
+		}
+		switch m.Kind {
+		case libinit.MsgReady:
+			ready = true
+			err = x.ready()
+		case libinit.MsgConsole:
+			err = takeFile(m, x.console)
+		case libinit.MsgListener:
+			err = takeFile(m, x.sendListener)
+		default:
+			if err = common(m); err == nil {
+				continue
+			}
+		}
+		if err != nil {
+			return err
+		}
+		if err := x.conn.Send(libinit.MsgDone, nil); err != nil {
+			return x.gone(err)
+		}
+	}
+}
+
+func (x *execution) gone(err error) error {
+	how := err.Error()
+	if status, ok := x.init.Ended(); ok {
+		how = status
+	}
+	return fault.New(fault.Process, "", fmt.Errorf("init of exec ended early: %s", how))
+}
+
+func (x *execution) ready() error { return setRlimits(x.init.Pid, x.opts.Process) }
+
+func (x *execution) finish() error {
+	if x.opts.PidfdSocket != "" {
+		if err := sendPidfd(x.opts.PidfdSocket, x.init.Pidfd); err != nil {
+			return err
+		}
+	}
+	if x.opts.PidFile != "" {
+		return writePidFile(x.opts.PidFile, x.init.Pid)
+	}
+	return nil
+}
+
+func (x *execution) sendConsole(master *os.File) error {
+	defer master.Close()
+	return sendConsole(x.opts.ConsoleSocket, master)
+}
+
+func (x *execution) sendListener(f *os.File) error {
+	defer f.Close()
+	profile := x.spec.Linux.Seccomp
+	return sendListener(profile.ListenerPath, &specs.ContainerProcessState{
+		Version: x.rec.Version, Fds: []string{specs.SeccompFdName}, Pid: x.init.Pid, Metadata: profile.ListenerMetadata,
+		State: *x.specState(specs.StateRunning, x.rec.Init.Pid),
+	}, f)
+}

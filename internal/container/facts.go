@@ -1,0 +1,66 @@
+package container
+
+import (
+	"os"
+	"path/filepath"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"mydocker/internal/cgroups"
+	"mydocker/internal/lsm"
+	"mydocker/libinit"
+)
+
+// planOptions collects what the plan depends on beside the spec.
+func (b *creation) planOptions(privileged bool) *libinit.Options {
+	o := hostOptions(b.spec.Process, !privileged)
+	o.NoPivot, o.NoNewKeyring = b.opts.NoPivot, b.opts.NoNewKeyring
+	o.PreserveFDs = len(b.preserved)
+	o.ListenFDs = listenFDs()
+	o.Bundle = b.opts.Bundle
+	o.UserNamespace = b.ns.has(unix.CLONE_NEWUSER) || !privileged && os.Geteuid() == 0
+	o.Cgroup = libinit.CgroupV1
+	if cgroups.Mode() == cgroups.V2 {
+		o.Cgroup = libinit.CgroupV2
+	}
+	o.CgroupPaths = b.cg.RelativePaths()
+	return o
+}
+
+// execPlanOptions is the same for a further process.
+func (s *Store) execPlanOptions(x *execution) *libinit.Options {
+	o := hostOptions(x.opts.Process, !rootOfHost())
+	o.PreserveFDs = len(x.preserved)
+	o.ListenFDs = listenFDs()
+	return o
+}
+
+// hostOptions asks the host only what the process makes worth knowing: each question is a system call or three.
+func hostOptions(p *specs.Process, rootless bool) *libinit.Options {
+	o := &libinit.Options{RootlessCaller: rootless}
+	if p != nil && p.ApparmorProfile != "" {
+		o.AppArmor = lsm.AppArmorEnabled()
+	}
+	if p != nil && p.SelinuxLabel != "" {
+		o.SELinux = lsm.SELinuxEnabled()
+	}
+	return o
+}
+
+// cgroupOptions are those of the container's cgroup.
+func (s *Store) cgroupOptions(id string, spec *specs.Spec, privileged bool) *cgroups.Options {
+	o := &cgroups.Options{
+		ID: id, Path: spec.Linux.CgroupsPath, Systemd: s.Systemd, Annotations: spec.Annotations,
+		Rootless:    s.Rootless == True || s.Rootless == Auto && !privileged,
+		UserSession: s.Systemd && !privileged,
+	}
+	return o
+}
+
+func rootfs(spec *specs.Spec, bundle string) string {
+	if filepath.IsAbs(spec.Root.Path) {
+		return spec.Root.Path
+	}
+	return filepath.Join(bundle, spec.Root.Path)
+}

@@ -1,0 +1,74 @@
+package container
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"mydocker/internal/fault"
+	"mydocker/internal/nofile"
+)
+
+// rlimits are the resource limits of setrlimit(2) by their names in config.json. The numbers are the same on all
+// architectures that Go builds for but MIPS.
+var rlimits = map[string]int{
+	"RLIMIT_CPU": 0, "RLIMIT_FSIZE": 1, "RLIMIT_DATA": 2, "RLIMIT_STACK": 3, "RLIMIT_CORE": 4, "RLIMIT_RSS": 5,
+	"RLIMIT_NPROC": 6, "RLIMIT_NOFILE": 7, "RLIMIT_MEMLOCK": 8, "RLIMIT_AS": 9, "RLIMIT_LOCKS": 10,
+	"RLIMIT_SIGPENDING": 11, "RLIMIT_MSGQUEUE": 12, "RLIMIT_NICE": 13, "RLIMIT_RTPRIO": 14, "RLIMIT_RTTIME": 15,
+}
+
+// setRlimits sets the program's limits on init from outside: the runtime may be allowed to raise what init, in a
+// user namespace, is not. Without a limit of its own, the number of open files is what the runtime was started with.
+func setRlimits(pid int, p *specs.Process) error {
+	cur, hard := nofile.Original()
+	open := unix.Rlimit{Cur: cur, Max: hard}
+	if p != nil {
+		for i, l := range p.Rlimits {
+			which, ok := rlimits[l.Type]
+			if !ok {
+				return fault.New(fault.Config, fmt.Sprintf("process.rlimits[%d].type", i), fmt.Errorf("wrong rlimit value: %s", l.Type))
+			}
+			limit := unix.Rlimit{Cur: l.Soft, Max: l.Hard}
+			if which == unix.RLIMIT_NOFILE {
+				open = limit
+				continue
+			}
+			if err := setRlimit(pid, which, l.Type, &limit); err != nil {
+				return fault.At(fmt.Sprintf("process.rlimits[%d]", i), err)
+			}
+		}
+	}
+	return setRlimit(pid, unix.RLIMIT_NOFILE, "RLIMIT_NOFILE", &open)
+}
+
+func setRlimit(pid, which int, name string, limit *unix.Rlimit) error {
+	if err := unix.Prlimit(pid, which, limit, nil); err != nil {
+		err = fmt.Errorf("set %s to soft %d, hard %d: %w", name, limit.Cur, limit.Max, err)
+		return fault.Hint(fault.New(fault.Process, "", err), "a hard limit above the caller's needs CAP_SYS_RESOURCE")
+	}
+	return nil
+}
+
+// setOOMScore sets how soon the kernel kills the process when memory runs out (proc_pid_oom_score_adj(5)). Lowering
+// it takes CAP_SYS_RESOURCE: without root, a value that is not allowed is left as the caller has it.
+func setOOMScore(pid, score int, rootless bool) error {
+	err := os.WriteFile("/proc/"+strconv.Itoa(pid)+"/oom_score_adj", []byte(strconv.Itoa(score)), 0)
+	if err == nil || rootless && errors.Is(err, os.ErrPermission) {
+		return nil
+	}
+	return fault.New(fault.Process, "process.oomScoreAdj", fmt.Errorf("set oom_score_adj to %d: %w", score, errors.Unwrap(err)))
+}
+
+// timeOffsets is what timens_offsets takes (time_namespaces(7)).
+func timeOffsets(offsets map[string]specs.LinuxTimeOffset) []byte {
+	var b strings.Builder
+	for clock, o := range offsets {
+		fmt.Fprintf(&b, "%s %d %d\n", clock, o.Secs, o.Nanosecs)
+	}
+	return []byte(b.String())
+}

@@ -1,0 +1,115 @@
+package container
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"mydocker/internal/fault"
+	"mydocker/internal/spawn"
+)
+
+// cloneFlag is the CLONE_NEW* flag of a type of namespace, 0 for an unknown one.
+func cloneFlag(t specs.LinuxNamespaceType) uintptr {
+	switch t {
+	case specs.PIDNamespace:
+		return unix.CLONE_NEWPID
+	case specs.NetworkNamespace:
+		return unix.CLONE_NEWNET
+	case specs.MountNamespace:
+		return unix.CLONE_NEWNS
+	case specs.IPCNamespace:
+		return unix.CLONE_NEWIPC
+	case specs.UTSNamespace:
+		return unix.CLONE_NEWUTS
+	case specs.UserNamespace:
+		return unix.CLONE_NEWUSER
+	case specs.CgroupNamespace:
+		return unix.CLONE_NEWCGROUP
+	case specs.TimeNamespace:
+		return unix.CLONE_NEWTIME
+	}
+	return 0
+}
+
+// namespaces are what a container has of its own: made new, or joined by path.
+type namespaces struct {
+	fresh uintptr // CLONE_NEW* flags
+	joins []spawn.Join
+}
+
+// has tells whether the container is in a namespace of this type other than the caller's.
+func (n *namespaces) has(flag uintptr) bool { return (n.fresh|n.joined())&flag != 0 }
+
+// joined are the CLONE_NEW* flags of the namespaces that are given by path.
+func (n *namespaces) joined() (flags uintptr) {
+	for _, j := range n.joins {
+		flags |= cloneFlag(j.Type)
+	}
+	return flags
+}
+
+func (n *namespaces) close() {
+	for _, j := range n.joins {
+		_ = j.File.Close()
+	}
+}
+
+// openNamespaces opens the namespaces that are given by path, once: a path may lead elsewhere later.
+func openNamespaces(spec *specs.Spec) (*namespaces, error) {
+	n := &namespaces{}
+	for i, ns := range spec.Linux.Namespaces {
+		field := fmt.Sprintf("linux.namespaces[%d]", i)
+		flag := cloneFlag(ns.Type)
+		if flag == 0 {
+			n.close()
+			return nil, fault.New(fault.Config, field+".type", fmt.Errorf("namespace {%q %q} does not exist", ns.Type, ns.Path))
+		}
+		if ns.Path == "" {
+			n.fresh |= flag
+			continue
+		}
+		f, err := openNamespace(ns.Path, flag)
+		if err != nil {
+			n.close()
+			return nil, fault.New(fault.Namespace, field+".path", fmt.Errorf("open %s namespace: %w", ns.Type, err))
+		}
+		n.joins = append(n.joins, spawn.Join{Type: ns.Type, File: f})
+	}
+	return n, nil
+}
+
+func openNamespace(path string, flag uintptr) (*os.File, error) {
+	f, err := os.OpenFile(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	kind, err := unix.IoctlRetInt(int(f.Fd()), unix.NS_GET_NSTYPE)
+	if err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("%s: not a namespace", path)
+	}
+	if uintptr(kind) != flag {
+		_ = f.Close()
+		return nil, fmt.Errorf("%s: a namespace of another type", path)
+	}
+	return f, nil
+}
+
+// rootOfHost tells whether the caller is root of the initial user namespace, which may do without maps, delegation
+// and the like. The initial user namespace is the one that maps every ID.
+func rootOfHost() bool {
+	if os.Geteuid() != 0 {
+		return false
+	}
+	b, err := os.ReadFile("/proc/self/uid_map")
+	if errors.Is(err, os.ErrNotExist) {
+		return true // a kernel without user namespaces
+	}
+	var inside, outside, size uint64
+	_, scanned := fmt.Sscan(string(b), &inside, &outside, &size)
+	return err == nil && scanned == nil && inside == 0 && outside == 0 && size == 1<<32-1
+}

@@ -1,0 +1,225 @@
+package container
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
+
+	"mydocker/internal/fault"
+	"mydocker/internal/hooks"
+	"mydocker/internal/netdev"
+	"mydocker/internal/wire"
+	"mydocker/libinit"
+)
+
+// serve answers the requests of init until it closes the socket, which means "created".
+func (b *creation) serve() error {
+	ready := false
+	for {
+		m, err := b.conn.Receive()
+		switch {
+		case errors.Is(err, io.EOF) && ready:
+			return b.finish()
+		case err != nil:
+			return b.gone(err)
+		}
+		switch m.Kind {
+		case libinit.MsgReady:
+			ready = true
+			err = b.answer(nil, b.ready)
+		case libinit.MsgHooks:
+			err = b.answer(nil, b.runHooks)
+		default:
+			err = b.request(m)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// request meets the requests that carry data.
+func (b *creation) request(m *message) error {
+	switch m.Kind {
+	case libinit.MsgSource:
+		return b.sendSource(m.Body)
+	case libinit.MsgConsole:
+		return b.answer(m, func() ([]byte, error) { return nil, takeFile(m, b.console) })
+	case libinit.MsgListener:
+		return b.answer(m, func() ([]byte, error) { return nil, takeFile(m, b.sendListener) })
+	}
+	return common(m)
+}
+
+// common handles the messages that create and exec share.
+func common(m *message) error {
+	switch m.Kind {
+	case libinit.MsgLog:
+		return logLine(m.Body)
+	case libinit.MsgFailure:
+		var f libinit.Failure
+		if err := wire.Unmarshal(m.Body, &f); err != nil {
+			return fault.New(fault.Internal, "", err)
+		}
+		return f.Error()
+	}
+	m.Close()
+	return fault.New(fault.Internal, "", fmt.Errorf("message of unknown kind %d from init", m.Kind))
+}
+
+func logLine(body []byte) error {
+	var l libinit.Log
+	if err := wire.Unmarshal(body, &l); err != nil {
+		return fault.New(fault.Internal, "", err)
+	}
+	level, err := logrus.ParseLevel(l.Level)
+	if err != nil {
+		return fault.New(fault.Internal, "", err)
+	}
+	logrus.StandardLogger().Log(level, l.Text)
+	return nil
+}
+
+// answer meets a request and tells init that it is met. When it cannot be met, the creation ends with that error:
+// init is not asked for its opinion.
+func (b *creation) answer(m *message, meet func() ([]byte, error)) error {
+	body, err := meet()
+	if m != nil {
+		m.Close()
+	}
+	if err != nil {
+		return err
+	}
+	if err := b.conn.Send(libinit.MsgDone, body); err != nil {
+		return b.gone(err)
+	}
+	return nil
+}
+
+func takeFile(m *message, use func(*os.File) error) error {
+	f, err := m.File()
+	if err != nil {
+		return err
+	}
+	return use(f)
+}
+
+// sendSource opens the source of a mount for init, which may not see it from inside.
+func (b *creation) sendSource(body []byte) error {
+	var want libinit.Source
+	if err := wire.Unmarshal(body, &want); err != nil || want.Mount < 0 || want.Mount >= len(b.spec.Mounts) {
+		return fault.New(fault.Internal, "", errors.New("source of a mount that is not there"))
+	}
+	idmap, err := b.idmap(want.Mount)
+	if err != nil {
+		return fault.At(fmt.Sprintf("mounts[%d]", want.Mount), err)
+	}
+	f, err := libinit.OpenSource(b.spec, want.Mount, b.opts.Bundle, idmap)
+	if err != nil {
+		return fault.At(fmt.Sprintf("mounts[%d].source", want.Mount), err)
+	}
+	defer f.Close()
+	if err := b.conn.Send(libinit.MsgDone, nil, f); err != nil {
+		return b.gone(err)
+	}
+	return nil
+}
+
+// runHooks does what the host has to do between namespaces and pivot_root: devices and other limits that cannot
+// hurt init, net devices, and the hooks of the runtime's namespaces. The answer is the state for the hooks inside.
+func (b *creation) runHooks() ([]byte, error) {
+	if err := b.cg.Set(); err != nil {
+		return nil, err
+	}
+	if devices := b.spec.Linux.NetDevices; len(devices) > 0 {
+		if err := netdev.Move(b.init.Pid, devices); err != nil {
+			return nil, fault.At("linux.netDevices", err)
+		}
+	}
+	state := b.specState(specs.StateCreating, b.init.Pid)
+	if h := b.spec.Hooks; h != nil {
+		b.hooked = true
+		if err := hooks.Run(b.ctx, h.Prestart, "prestart", state, b.opts.Bundle); err != nil { //nolint:staticcheck // deprecated, not gone
+			return nil, err
+		}
+		if err := hooks.Run(b.ctx, h.CreateRuntime, "createRuntime", state, b.opts.Bundle); err != nil {
+			return nil, err
+		}
+	}
+	body, err := json.Marshal(state)
+	if err != nil {
+		return nil, fault.New(fault.Internal, "", err)
+	}
+	return body, nil
+}
+
+// ready does what has to wait until init has made its threads and its memory: the limits, then the state.
+func (b *creation) ready() ([]byte, error) {
+	pid := b.init.Pid
+	if err := b.cg.JoinLate(pid); err != nil {
+		return nil, err
+	}
+	if err := setRlimits(pid, b.spec.Process); err != nil {
+		return nil, err
+	}
+	var err error
+	if b.rec.Init, err = identify(pid); err != nil {
+		return nil, err
+	}
+	b.rec.Cgroup = b.cg.Saved()
+	return nil, b.write()
+}
+
+// finish tells those who asked for it that the container is created.
+func (b *creation) finish() error {
+	if b.opts.PidfdSocket != "" {
+		if err := sendPidfd(b.opts.PidfdSocket, b.init.Pidfd); err != nil {
+			return err
+		}
+	}
+	if b.opts.PidFile != "" {
+		return writePidFile(b.opts.PidFile, b.init.Pid)
+	}
+	return nil
+}
+
+// sendListener hands the seccomp listener to the agent (config-linux.md, "The Container Process State").
+func (b *creation) sendListener(f *os.File) error {
+	defer f.Close()
+	profile := b.spec.Linux.Seccomp
+	return sendListener(profile.ListenerPath, &specs.ContainerProcessState{
+		Version: b.rec.Version, Fds: []string{specs.SeccompFdName}, Pid: b.init.Pid, Metadata: profile.ListenerMetadata,
+		State: *b.specState(specs.StateCreating, b.init.Pid),
+	}, f)
+}
+
+func sendListener(path string, state *specs.ContainerProcessState, f *os.File) error {
+	body, err := json.Marshal(state)
+	if err != nil {
+		return fault.New(fault.Internal, "", err)
+	}
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	// An agent that does not take what it is sent must not hold the runtime up.
+	wait := unix.Timeval{Sec: 10}
+	err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &wait)
+	if err == nil {
+		err = unix.Connect(fd, &unix.SockaddrUnix{Name: path})
+	}
+	if err == nil {
+		err = unix.Sendmsg(fd, body, unix.UnixRights(int(f.Fd())), nil, unix.MSG_NOSIGNAL)
+	}
+	if err != nil {
+		return fault.New(fault.Seccomp, "linux.seccomp.listenerPath", fmt.Errorf("failed to connect with seccomp agent %s: %w", path, err))
+	}
+	return nil
+}

@@ -1,0 +1,152 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"mydocker/internal/fault"
+	"mydocker/internal/hooks"
+	"mydocker/internal/wire"
+	"mydocker/libinit"
+)
+
+// Start lets init become the program, then runs the poststart hooks. The hooks run without the lock: delete -f must
+// be able to end a container whose hook hangs.
+func (c *Container) Start(ctx context.Context) error {
+	if err := c.locked(c.start); err != nil {
+		return err
+	}
+	if len(c.rec.Poststart) == 0 {
+		return nil
+	}
+	state := c.specState(specs.StateRunning, c.rec.Init.Pid)
+	if err := hooks.Run(ctx, c.rec.Poststart, "poststart", state, c.rec.Bundle); err != nil {
+		return errors.Join(err, c.locked(c.stopAndDestroy))
+	}
+	return nil
+}
+
+// errNoProcess is start of a container whose config.json has no process (runtime.md, "Start").
+var errNoProcess = errors.New("process property must not be empty")
+
+func (c *Container) start() error {
+	status, err := c.status()
+	if err != nil {
+		return err
+	}
+	switch status {
+	case Created:
+	case Stopped:
+		return fault.New(fault.State, "", errors.New("cannot start a container that has stopped"))
+	case Creating:
+		return fault.New(fault.State, "", errors.New("cannot start a container that is being created"))
+	case Paused:
+		return fault.New(fault.State, "", errors.New("cannot start a container in the paused state"))
+	default:
+		return fault.New(fault.State, "", errors.New("cannot start an already running container"))
+	}
+	if c.rec.NoProcess {
+		return fault.New(fault.Config, "process", errNoProcess)
+	}
+	return c.release()
+}
+
+// release opens init's gate and waits until the program runs: then the report FIFO has no writer left.
+func (c *Container) release() error {
+	report, err := os.OpenFile(c.path(reportFIFO), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fault.New(fault.StateDirectory, "", fmt.Errorf("start container: %w", err))
+	}
+	defer report.Close()
+	gate, err := unix.Open(c.path(execFIFO), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err == unix.ENXIO {
+		return fault.New(fault.State, "", errors.New("cannot start a container that has stopped"))
+	}
+	if err != nil {
+		return fault.New(fault.StateDirectory, "", fmt.Errorf("start container: open exec FIFO: %w", err))
+	}
+	_, err = unix.Write(gate, libinit.StartByte())
+	_ = unix.Close(gate)
+	if err != nil {
+		return fault.New(fault.StateDirectory, "", fmt.Errorf("start container: write exec FIFO: %w", err))
+	}
+	// A second start must not find the FIFO, however this one ends.
+	if err := os.Remove(c.path(execFIFO)); err != nil {
+		return fault.New(fault.StateDirectory, "", err)
+	}
+	if err := c.listen(report); err != nil {
+		return err
+	}
+	return os.Remove(c.path(reportFIFO))
+}
+
+// listen reads what init reports. Nothing means that the program runs, or that init was killed.
+func (c *Container) listen(report *os.File) error {
+	b, err := readReport(int(report.Fd()))
+	if err != nil {
+		return fault.New(fault.Process, "", fmt.Errorf("start container: read report FIFO: %w", err))
+	}
+	if len(b) == 0 {
+		return nil
+	}
+	var f libinit.Failure
+	if err := wire.Unmarshal(b, &f); err != nil {
+		return fault.New(fault.Internal, "", err)
+	}
+	err = f.Error()
+	if fault.Of(err).Code == fault.Hook {
+		return errors.Join(err, c.stopAndDestroy())
+	}
+	return &StartError{err}
+}
+
+// StartError is why the program could not be executed. Init has told its stderr too.
+type StartError struct{ err error }
+
+func (e *StartError) Error() string { return e.err.Error() }
+func (e *StartError) Unwrap() error { return e.err }
+
+// readReport reads until the last writer, init, has closed its end: by execve or by its own end. The descriptor is
+// non-blocking, as it was opened; poll(2) waits.
+func readReport(fd int) ([]byte, error) {
+	var all []byte
+	buf := make([]byte, 4096)
+	for {
+		n, err := unix.Read(fd, buf)
+		switch {
+		case err == unix.EINTR:
+		case err == unix.EAGAIN:
+			if _, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1); err != nil && err != unix.EINTR {
+				return nil, err
+			}
+		case err != nil:
+			return nil, err
+		case n == 0:
+			return all, nil
+		default:
+			all = append(all, buf[:n]...)
+			if len(all) > 1<<20 {
+				return nil, io.ErrShortBuffer
+			}
+		}
+	}
+}
+
+// stopAndDestroy ends what a failed hook leaves (runtime.md, "Lifecycle", step 12). The caller holds the lock.
+func (c *Container) stopAndDestroy() error {
+	if err := c.killAll(); err != nil {
+		return err
+	}
+	return c.destroy(true)
+}
+
+// killWait is how long a killed process may take to end before the command gives up: the kernel has to write back
+// and unmap what it held.
+const killWait = 10 * time.Second

@@ -1,0 +1,234 @@
+package container
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"strconv"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"mydocker/internal/cgroups"
+	"mydocker/internal/fault"
+	"mydocker/internal/rdt"
+)
+
+// Statuses of a container (runtime-spec, runtime.md, "State"), and runc's own "paused".
+const (
+	Creating = string(specs.StateCreating)
+	Created  = string(specs.StateCreated)
+	Running  = string(specs.StateRunning)
+	Stopped  = string(specs.StateStopped)
+	Paused   = "paused"
+)
+
+// State is what `state` and `list` print.
+type State struct {
+	Version     string            `json:"ociVersion"`
+	ID          string            `json:"id"`
+	Pid         int               `json:"pid"`
+	Status      string            `json:"status"`
+	Bundle      string            `json:"bundle"`
+	Rootfs      string            `json:"rootfs"`
+	Created     time.Time         `json:"created"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+	Owner       string            `json:"owner"`
+}
+
+// record is state.json: what later commands need to know of a container.
+type record struct {
+	Version     string            `json:"ociVersion"`
+	ID          string            `json:"id"`
+	Bundle      string            `json:"bundle"`
+	Rootfs      string            `json:"rootfs"`
+	Created     time.Time         `json:"created"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+	Owner       int               `json:"owner"`
+
+	Creator   process        `json:"creator"` // the command that creates it
+	Init      process        `json:"init"`    // zero until it is created
+	Cgroup    *cgroups.Saved `json:"cgroup,omitempty"`
+	RDT       *rdt.Saved     `json:"rdt,omitempty"`
+	Poststart []specs.Hook   `json:"poststart,omitempty"`
+	Poststop  []specs.Hook   `json:"poststop,omitempty"`
+	// SharedPid says that the container has no pid namespace of its own: its processes outlive init.
+	SharedPid bool   `json:"sharedPid,omitempty"`
+	Notify    string `json:"notify,omitempty"` // the host's NOTIFY_SOCKET
+}
+
+// read reads state.json. A container whose directory has none is one that a create has just begun (or has died on).
+func (c *Container) read() error {
+	b, err := os.ReadFile(c.path(stateFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return fault.New(fault.NotFound, "", ErrNotExist)
+	}
+	if err != nil {
+		return fault.New(fault.StateDirectory, "", err)
+	}
+	var rec record
+	if err := json.Unmarshal(b, &rec); err != nil || rec.ID != c.rec.ID {
+		if err == nil {
+			err = fmt.Errorf("it is that of container %q", rec.ID)
+		}
+		return fault.Hint(fault.New(fault.StateDirectory, "", fmt.Errorf("read %s: %w", c.path(stateFile), err)),
+			"`delete -f` clears what can be found of the container")
+	}
+	c.rec = rec
+	return nil
+}
+
+// write writes state.json. Readers see the old one or the new one.
+func (c *Container) write() error {
+	b, err := json.Marshal(&c.rec)
+	if err != nil {
+		return fault.New(fault.Internal, "", err)
+	}
+	if err := c.writeFile(stateFile, b); err != nil {
+		return fault.New(fault.StateDirectory, "", err)
+	}
+	return nil
+}
+
+func (c *Container) writeFile(name string, b []byte) error {
+	temp := c.path("." + name)
+	if err := os.WriteFile(temp, b, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(temp, c.path(name))
+}
+
+// State returns the container's state as it is now.
+func (c *Container) State() (*State, error) {
+	status, err := c.status()
+	if err != nil {
+		return nil, err
+	}
+	s := &State{
+		Version: c.rec.Version, ID: c.rec.ID, Pid: c.rec.Init.Pid, Status: status, Bundle: c.rec.Bundle,
+		Rootfs: c.rec.Rootfs, Created: c.rec.Created, Annotations: c.rec.Annotations, Owner: ownerName(c.rec.Owner),
+	}
+	if status == Stopped {
+		s.Pid = 0
+	}
+	return s, nil
+}
+
+// status asks the kernel how the container is.
+func (c *Container) status() (string, error) {
+	if c.rec.Init.Pid == 0 {
+		if !c.rec.Creator.alive() {
+			return Stopped, nil
+		}
+		return Creating, nil
+	}
+	if !c.rec.Init.alive() {
+		return Stopped, nil
+	}
+	if cg := c.cgroup(); cg != nil {
+		frozen, err := cg.Frozen()
+		if err != nil {
+			return "", err
+		}
+		if frozen {
+			return Paused, nil
+		}
+	}
+	if c.waiting() {
+		return Created, nil
+	}
+	return Running, nil
+}
+
+// waiting tells whether init waits for start: start removes the exec FIFO when the program runs.
+func (c *Container) waiting() bool {
+	return unix.Access(c.path(execFIFO), unix.F_OK) == nil
+}
+
+func (c *Container) cgroup() *cgroups.Cgroup {
+	if c.rec.Cgroup == nil {
+		return nil
+	}
+	cg, err := cgroups.Load(c.rec.Cgroup)
+	if err != nil {
+		return nil
+	}
+	return cg
+}
+
+// specState is the state that hooks and the seccomp agent get (runtime.md, "State").
+func (c *Container) specState(status specs.ContainerState, pid int) *specs.State {
+	return &specs.State{
+		Version: c.rec.Version, ID: c.rec.ID, Status: status, Pid: pid, Bundle: c.rec.Bundle,
+		Annotations: c.rec.Annotations,
+	}
+}
+
+func ownerName(uid int) string {
+	if uid == 0 {
+		return "root"
+	}
+	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
+		return u.Username
+	}
+	return ""
+}
+
+// process names a process for good: a pid is given to another one in time.
+type process struct {
+	Pid   int    `json:"pid"`
+	Start uint64 `json:"start"` // clock ticks after boot, field 22 of /proc/PID/stat (proc_pid_stat(5))
+}
+
+// identify makes a process of a pid that is known to be alive.
+func identify(pid int) (process, error) {
+	start, _, err := stat(pid)
+	return process{Pid: pid, Start: start}, err
+}
+
+// alive tells whether the process is there and has not ended: a zombie has.
+func (p process) alive() bool {
+	if p.Pid <= 0 {
+		return false
+	}
+	start, ended, err := stat(p.Pid)
+	return err == nil && start == p.Start && !ended
+}
+
+// stat reads the start time of a process, and whether it has ended and was not waited for.
+func stat(pid int) (start uint64, ended bool, err error) {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0, false, err
+	}
+	// The name, in parentheses, may hold anything: the last ")" ends it.
+	fields := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
+	if len(fields) < 20 {
+		return 0, false, fmt.Errorf("stat of process %d: malformed", pid)
+	}
+	start, err = strconv.ParseUint(string(fields[19]), 10, 64)
+	if state := fields[0][0]; state == 'X' || state == 'Z' {
+		// A process whose first thread has ended shows as a zombie while the others run on.
+		threads, _ := strconv.Atoi(string(fields[17]))
+		ended = threads <= 1
+	}
+	return start, ended, err
+}
+
+// open returns a pidfd of the process, or unix.ESRCH when it is gone.
+func (p process) open() (*os.File, error) {
+	fd, err := unix.PidfdOpen(p.Pid, 0)
+	if err != nil {
+		return nil, err
+	}
+	// Only now is it certain that the pid is not another's: it was still ours when the descriptor was there.
+	if !p.alive() {
+		_ = unix.Close(fd)
+		return nil, unix.ESRCH
+	}
+	return os.NewFile(uintptr(fd), "pidfd"), nil
+}

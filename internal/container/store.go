@@ -1,0 +1,220 @@
+// Package container is one container on disk and what is done to it: create, start, exec, kill, delete, status.
+package container
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"mydocker/internal/fault"
+)
+
+// Errors whose texts engines match.
+var (
+	ErrNotExist   = errors.New("container does not exist")
+	ErrExist      = errors.New("container with given ID already exists")
+	ErrNotRunning = errors.New("container not running")
+	ErrNotPaused  = errors.New("container not paused")
+	ErrPaused     = errors.New("cannot exec in a paused container (use --ignore-paused to override)")
+	errInvalidID  = errors.New("invalid container ID format")
+)
+
+// RootlessMode is what --rootless says: whether to go on where the caller may not use cgroups.
+type RootlessMode int
+
+// Auto goes on when the caller is not root of the initial user namespace.
+const (
+	Auto RootlessMode = iota
+	True
+	False
+)
+
+// Store is a state root: a directory with one directory for each container.
+type Store struct {
+	Root     string // absolute
+	Systemd  bool   // --systemd-cgroup
+	Rootless RootlessMode
+	Debug    bool // init logs too
+}
+
+// Container is a handle of one container. Its directory stays open, so that a directory of the same name that
+// another command has made meanwhile is not taken for it.
+type Container struct {
+	store *Store
+	dir   *os.File
+	rec   record
+}
+
+// ID is the container's name.
+func (c *Container) ID() string { return c.rec.ID }
+
+// Names in a container's directory.
+const (
+	stateFile  = "state.json"
+	configFile = "config.json"
+	execFIFO   = "exec.fifo"
+	reportFIFO = "report.fifo"
+)
+
+func (c *Container) path(name string) string { return filepath.Join(c.store.Root, c.rec.ID, name) }
+
+// CheckID tells whether id can name a container: [A-Za-z0-9_+.-], and neither "." nor "..".
+func CheckID(id string) error {
+	bad := id == "" || id == "." || id == ".." || len(id) > 1024
+	for i := 0; i < len(id) && !bad; i++ {
+		c := id[i]
+		bad = (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') &&
+			c != '_' && c != '+' && c != '-' && c != '.'
+	}
+	if bad {
+		return fault.Hint(fault.New(fault.ID, "", errInvalidID),
+			`an ID is made of letters, digits and "_+-.", and is not "." or ".."`)
+	}
+	return nil
+}
+
+// reserve makes the container's directory and locks it. The name is taken from then on.
+func (s *Store) reserve(id string) (*Container, error) {
+	if err := CheckID(id); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(s.Root, 0o711); err != nil {
+		return nil, fault.New(fault.StateDirectory, "", err)
+	}
+	c := &Container{store: s, rec: record{ID: id}}
+	if err := os.Mkdir(c.path(""), 0o700); err != nil {
+		if errors.Is(err, os.ErrExist) {
+			return nil, fault.New(fault.Exists, "", ErrExist)
+		}
+		return nil, fault.New(fault.StateDirectory, "", err)
+	}
+	if err := c.open(); err != nil {
+		return nil, err
+	}
+	// A delete -f may have come between mkdir and the lock, and have won.
+	if err := c.lock(time.Second); err != nil || !c.linked() {
+		_ = c.dir.Close()
+		return nil, fault.New(fault.State, "", errors.New("container was deleted while it was created"))
+	}
+	return c, nil
+}
+
+// Load finds a container by its ID.
+func (s *Store) Load(id string) (*Container, error) {
+	if err := CheckID(id); err != nil {
+		return nil, err
+	}
+	c := &Container{store: s, rec: record{ID: id}}
+	if err := c.open(); err != nil {
+		return nil, err
+	}
+	if err := c.read(); err != nil {
+		_ = c.dir.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Container) open() error {
+	dir, err := os.OpenFile(c.path(""), unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return fault.Hint(fault.New(fault.NotFound, "", ErrNotExist), "`list` shows the containers of this --root")
+	}
+	if err != nil {
+		return fault.New(fault.StateDirectory, "", err)
+	}
+	c.dir = dir
+	return nil
+}
+
+// Close gives up the handle. The container stays.
+func (c *Container) Close() error { return c.dir.Close() }
+
+// lock makes other commands that change the container wait. It is a lock on the open directory: it ends with the
+// process, however that ends.
+func (c *Container) lock(wait time.Duration) error {
+	fd := int(c.dir.Fd())
+	deadline := time.Now().Add(wait)
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
+		switch {
+		case err == nil:
+			return nil
+		case err != unix.EWOULDBLOCK && err != unix.EINTR:
+			return fault.New(fault.StateDirectory, "", fmt.Errorf("lock container %s: %w", c.rec.ID, err))
+		case time.Now().After(deadline):
+			return fault.New(fault.Timeout, "", fmt.Errorf("container %s is in use by another command", c.rec.ID))
+		}
+		time.Sleep(pause)
+	}
+}
+
+func (c *Container) unlock() { _ = unix.Flock(int(c.dir.Fd()), unix.LOCK_UN) }
+
+// busy tells whether a command holds the lock.
+func (c *Container) busy() bool {
+	// The lock belongs to the open file: another open of the directory is another party.
+	f, err := os.OpenFile(c.path(""), unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB) == unix.EWOULDBLOCK
+}
+
+// linked tells whether the open directory is still the one of its name.
+func (c *Container) linked() bool {
+	var byName, byFd unix.Stat_t
+	return unix.Stat(c.path(""), &byName) == nil && unix.Fstat(int(c.dir.Fd()), &byFd) == nil &&
+		byName.Ino == byFd.Ino && byName.Dev == byFd.Dev
+}
+
+// lockWait is how long a command waits for another one on the same container.
+const lockWait = 30 * time.Second
+
+// locked runs f while no other command changes the container, on what the state file says then.
+func (c *Container) locked(f func() error) error {
+	if err := c.lock(lockWait); err != nil {
+		return err
+	}
+	defer c.unlock()
+	if !c.linked() {
+		return fault.New(fault.NotFound, "", ErrNotExist)
+	}
+	if err := c.read(); err != nil {
+		return err
+	}
+	return f()
+}
+
+// List returns the state of each container. One that cannot be read is shown as far as it can.
+func (s *Store) List() ([]*State, error) {
+	entries, err := os.ReadDir(s.Root)
+	if err != nil {
+		return nil, fault.New(fault.StateDirectory, "", err)
+	}
+	var all []*State
+	for _, e := range entries {
+		if !e.IsDir() || CheckID(e.Name()) != nil {
+			continue
+		}
+		c, err := s.Load(e.Name())
+		if errors.Is(err, ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			all = append(all, &State{ID: e.Name(), Status: Stopped})
+			continue
+		}
+		state, err := c.State()
+		_ = c.Close()
+		if err == nil {
+			all = append(all, state)
+		}
+	}
+	return all, nil
+}
