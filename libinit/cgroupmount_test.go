@@ -63,6 +63,19 @@ func TestCgroupHierarchies(t *testing.T) {
 	}
 }
 
+func TestCgroupHierarchiesOfAUserNamespace(t *testing.T) {
+	magicAt(t, "/sys/fs/cgroup/memory", unix.CGROUP_SUPER_MAGIC)
+	for _, private := range []bool{true, false} {
+		s := cgroupSpec(t, private, "cgroup")
+		u := userSpec(t, s.Mounts...)
+		u.Linux.Namespaces = append(u.Linux.Namespaces, s.Linux.Namespaces...)
+		out, err := try(t, &job{Spec: u, Options: Options{UserNamespace: true, RootlessCaller: true}, Probe: "ls", Args: []string{"/sys/fs/cgroup/memory"}})
+		if err != nil || !strings.Contains(out, "cgroup.procs") {
+			t.Errorf("private %v: got %s, %v", private, out, err)
+		}
+	}
+}
+
 func TestCgroupTree(t *testing.T) {
 	where, mode := "/sys/fs/cgroup", CgroupV2
 	var st unix.Statfs_t

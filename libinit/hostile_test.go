@@ -119,6 +119,25 @@ func TestExchangedTargets(t *testing.T) {
 	}
 }
 
+// TestRenamedProc renames the directory of /proc while the container is made. The procfs may end at another name,
+// but never without its masks.
+func TestRenamedProc(t *testing.T) {
+	root := rootDir(t, "proc/", "other/", "dev/")
+	swap(t, filepath.Join(root, "proc"), filepath.Join(root, "other"))
+	s := spec(root, mount("proc", "proc", "/proc"), mount("tmpfs", "tmpfs", "/dev"))
+	s.Linux.MaskedPaths = []string{"/proc/keys"}
+	s.Linux.ReadonlyPaths = []string{"/proc/sys"}
+	for range 40 {
+		out, err := try(t, &job{Spec: s, Probe: "mountinfo"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(out, "/keys ") || !strings.Contains(out, "/sys ro,") {
+			t.Fatalf("no mask:\n%s", out)
+		}
+	}
+}
+
 // TestSharedHost runs containers in a mount namespace whose mounts are all shared, as those of most hosts are. No
 // mount of a container may reach it, except in a volume when rootfsPropagation is shared.
 func TestSharedHost(t *testing.T) {

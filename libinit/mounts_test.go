@@ -3,6 +3,7 @@ package libinit
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -356,6 +357,68 @@ func TestNoPivot(t *testing.T) {
 	out := must(t, &job{Spec: s, Options: Options{NoPivot: true}, Probe: "ls", Args: []string{"/"}})
 	if out != "dev proc sys" {
 		t.Errorf("/ has %s", out)
+	}
+}
+
+// TestNoPivotHidesTheHost leaves the chroot, as root can: no full procfs or sysfs may be within reach there.
+func TestNoPivotHidesTheHost(t *testing.T) {
+	s := spec(rootDir(t, "proc/"))
+	out := must(t, &job{Spec: s, Options: Options{NoPivot: true}, Probe: "leave chroot", Args: []string{"proc", "proc/self", "sys", "sys/kernel"}})
+	if want := "proc true\nproc/self false\nsys true\nsys/kernel false"; out != want && !strings.HasPrefix(out, "proc true\nproc/self false\nsys false") {
+		t.Errorf("got %s", out)
+	}
+}
+
+func TestPrivateProc(t *testing.T) {
+	s := spec(rootDir(t, "proc/", "sys/"), mount("proc", "proc", "/proc"))
+	for name, j := range map[string]*job{
+		"with a proc":    {Spec: s},
+		"without":        {Spec: spec(s.Root.Path)},
+		"user namespace": {Spec: userSpec(t, s.Mounts...), Options: Options{UserNamespace: true}},
+	} {
+		j.Probe = "private proc"
+		if out, err := try(t, j); err != nil || out == "" {
+			t.Errorf("%s: got %q, %v", name, out, err)
+		}
+	}
+}
+
+func TestMountLabel(t *testing.T) {
+	const label = "system_u:object_r:container_file_t:s0:c1,c2"
+	s := defaultSpec("/rootfs")
+	s.Linux.MountLabel = label
+	plan, err := rootPlan(&s, &Options{SELinux: true, Cgroup: CgroupV1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range plan {
+		switch step := e.Step.(type) {
+		case *Mount:
+			want := step.Type == "tmpfs" || step.Type == "mqueue" || step.Type == "devpts"
+			if got := slices.Contains(step.Data, "context="+label); got != want {
+				t.Errorf("%s: labelled is %v, want %v", step, got, want)
+			}
+		case *MaskPaths:
+			if step.Label != label {
+				t.Errorf("masks have the label %q", step.Label)
+			}
+		}
+	}
+	if _, err := rootPlan(&s, &Options{}); fault.Of(err).Field != "linux.mountLabel" {
+		t.Errorf("without SELinux: %v", err)
+	}
+}
+
+// TestMountOverRoot has a mount that covers the root itself.
+func TestMountOverRoot(t *testing.T) {
+	host := hostDir(t)
+	for _, noPivot := range []bool{false, true} {
+		s := spec(rootDir(t, "proc/", "old"), mount("none", host, "/", "rbind"), mount("tmpfs", "tmpfs", "/t"))
+		if out := must(t, &job{Spec: s, Options: Options{NoPivot: noPivot}, Probe: "ls", Args: []string{"/"}}); out != "dev file t" {
+			t.Errorf("/ has %s", out)
+		}
+		_ = os.RemoveAll(filepath.Join(host, "dev"))
+		_ = os.RemoveAll(filepath.Join(host, "t"))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,17 +43,12 @@ type job struct {
 	idmap *os.File // for id mapped mounts
 }
 
+// inside is the environment of the steps, for probes that need it.
+var inside Env
+
 // probes are run inside the container, after the root filesystem's steps.
 var probes = map[string]func(args []string) (string, error){
-	"mountinfo": func([]string) (string, error) {
-		if _, err := os.Stat("/proc/self"); err != nil {
-			if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
-				return "", err
-			}
-		}
-		b, err := os.ReadFile("/proc/self/mountinfo")
-		return string(b), err
-	},
+	"mountinfo": func([]string) (string, error) { return fromProc("self/mountinfo") },
 	"stat": func(args []string) (string, error) {
 		var all []string
 		for _, name := range args {
@@ -91,6 +87,27 @@ var probes = map[string]func(args []string) (string, error){
 		}
 		return strings.Join(all, "\n"), nil
 	},
+	"private proc": func([]string) (string, error) { return fromProc("self/comm") },
+	// Root can leave a chroot: with a directory outside of a second one it walks up to the root of all mounts.
+	"leave chroot": func(args []string) (string, error) {
+		if err := os.Mkdir("/below", 0o755); err != nil {
+			return "", err
+		}
+		if err := unix.Chroot("/below"); err != nil {
+			return "", err
+		}
+		for range 32 {
+			if err := unix.Chdir(".."); err != nil {
+				return "", err
+			}
+		}
+		var all []string
+		for _, name := range args {
+			_, err := os.Lstat(name)
+			all = append(all, fmt.Sprintf("%s %v", name, err == nil))
+		}
+		return strings.Join(all, "\n"), nil
+	},
 	"ls": func(args []string) (string, error) {
 		var all []string
 		for _, name := range args {
@@ -104,6 +121,22 @@ var probes = map[string]func(args []string) (string, error){
 		}
 		return strings.Join(all, " "), nil
 	},
+}
+
+// fromProc reads a file of the private procfs.
+func fromProc(name string) (string, error) {
+	proc, err := inside.Proc()
+	if err != nil {
+		return "", err
+	}
+	fd, err := unix.Openat(int(proc.Fd()), name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", err
+	}
+	f := os.NewFile(uintptr(fd), name)
+	defer func() { _ = f.Close() }()
+	b, err := io.ReadAll(f)
+	return string(b), err
 }
 
 // TestInside is the child's side of try: it is nothing in a run of the tests.
@@ -134,9 +167,10 @@ func child() (string, error) {
 	if plan, err = Decode(plan.Encode()); err != nil {
 		return "", err
 	}
-	e := Env{Conn: seqpacket.New(os.NewFile(5, "parent"))}
+	e := &inside
+	*e = Env{Conn: seqpacket.New(os.NewFile(5, "parent"))}
 	for _, entry := range plan {
-		if err := entry.Step.Do(&e); err != nil {
+		if err := entry.Step.Do(e); err != nil {
 			return "", err
 		}
 	}
