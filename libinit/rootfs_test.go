@@ -208,7 +208,8 @@ func try(t *testing.T, j *job) (string, error) {
 	}
 	defer func() { _ = conn.Close() }()
 	cmd.ExtraFiles = []*os.File{result, failure, end}
-	cmd.Env = append(os.Environ(), childEnv+"=1", jobEnv+"="+string(b))
+	// With -race a process sleeps a second before it ends, unless told not to.
+	cmd.Env = append(os.Environ(), childEnv+"=1", jobEnv+"="+string(b), "GORACE=atexit_sleep_ms=0")
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWNET | unix.CLONE_NEWUTS,
 		Pdeathsig:  unix.SIGKILL,
