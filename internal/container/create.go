@@ -9,6 +9,7 @@ import (
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/cgroups"
@@ -68,11 +69,12 @@ type creation struct {
 	conn      *seqpacket.Conn
 	init      *spawn.Process
 	idmaps    idmaps
+	hooked    bool // hooks of the runtime have begun
 }
 
 // create makes the container, locked until it returns. console takes the terminal; nil sends it to the console socket.
 func (s *Store) create(ctx context.Context, o *CreateOptions, console func(*os.File) error) (*Container, error) {
-	b := &creation{ctx: ctx, opts: o, spec: o.Spec, console: console}
+	b := &creation{ctx: ctx, opts: o, spec: o.Spec, console: console, idmaps: idmaps{}}
 	if b.console == nil {
 		b.console = b.sendConsole
 	}
@@ -139,8 +141,9 @@ func (b *creation) make() error {
 		return err
 	}
 	defer b.conn.Close()
+	defer b.idmaps.close()
 	// With init gone everything that waits for it ends.
-	defer context.AfterFunc(b.ctx, b.init.Kill)()
+	defer context.AfterFunc(b.ctx, b.init.Stop)()
 	if err := b.conn.Send(libinit.MsgPlan, b.plan.Encode()); err != nil {
 		return b.gone(err)
 	}
@@ -156,7 +159,7 @@ func (b *creation) begin() error {
 	b.rec = record{
 		Version: b.spec.Version, ID: b.opts.ID, Bundle: b.opts.Bundle, Rootfs: rootfs(b.spec, b.opts.Bundle),
 		Created: time.Now().UTC(), Annotations: b.spec.Annotations, Owner: os.Geteuid(), Creator: creator,
-		Cgroup: b.cg.Saved(), SharedPid: !b.ns.has(unix.CLONE_NEWPID),
+		Cgroup: b.cg.Saved(), SharedPid: !b.ns.has(unix.CLONE_NEWPID), NoProcess: b.spec.Process == nil,
 	}
 	if h := b.spec.Hooks; h != nil {
 		b.rec.Poststart, b.rec.Poststop = h.Poststart, h.Poststop
@@ -265,7 +268,17 @@ func (b *creation) undo() {
 	if b.init != nil {
 		b.init.Kill()
 	}
-	b.destroy()
+	if err := b.destroy(b.hooked); err != nil {
+		logrus.Warn(err)
+	}
+}
+
+// makeRDT makes the group of Intel RDT that the configuration asks for.
+func (b *creation) makeRDT() (err error) {
+	if b.spec.Linux.IntelRdt == nil {
+		return nil
+	}
+	return errors.ErrUnsupported
 }
 
 // abortSignals end a command that makes a container; what is half made is removed first.

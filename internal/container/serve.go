@@ -14,6 +14,7 @@ import (
 	"mydocker/internal/fault"
 	"mydocker/internal/hooks"
 	"mydocker/internal/netdev"
+	"mydocker/internal/seqpacket"
 	"mydocker/internal/wire"
 	"mydocker/libinit"
 )
@@ -115,7 +116,7 @@ func takeFile(m *message, use func(*os.File) error) error {
 func (b *creation) sendSource(body []byte) error {
 	var want libinit.Source
 	if err := wire.Unmarshal(body, &want); err != nil {
-		return fault.New(fault.Internal, "", err)
+		return fault.New(fault.Internal, "", errors.New("source: malformed request"))
 	}
 	f, err := b.source(want.Mount)
 	if err != nil {
@@ -230,3 +231,6 @@ func sendListener(path string, state *specs.ContainerProcessState, f *os.File) e
 	}
 	return nil
 }
+
+// message is what init sends.
+type message = seqpacket.Message
