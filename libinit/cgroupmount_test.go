@@ -34,7 +34,7 @@ func cgroupSpec(t *testing.T, private bool, kind string) specs.Spec {
 	t.Helper()
 	s := spec(rootDir(t, "proc/", "sys/fs/cgroup/"), mount(kind, "cgroup", "/sys/fs/cgroup", "ro", "nosuid", "noexec", "nodev", "relatime"))
 	if private {
-		s.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.CgroupNamespace}}
+		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.CgroupNamespace})
 	}
 	return s
 }

@@ -25,6 +25,7 @@ type Device struct {
 type Devices struct {
 	Nodes []Device
 	Bind  bool // in a user namespace no device can be made: the host's is bound
+	Plain bool // without a mount namespace of its own nothing can be bound
 }
 
 // defaultDevices are those that every container has (config-linux.md, "Default Devices").
@@ -56,7 +57,7 @@ func (p *planner) devices() error {
 			return nil
 		}
 	}
-	s := &Devices{Nodes: slices.Clone(defaultDevices[:]), Bind: p.opts.UserNamespace}
+	s := &Devices{Nodes: slices.Clone(defaultDevices[:]), Bind: p.opts.UserNamespace, Plain: !p.hasNamespace(specs.MountNamespace)}
 	if p.spec.Linux != nil {
 		for i := range p.spec.Linux.Devices {
 			d, err := newDevice(i, &p.spec.Linux.Devices[i])
@@ -171,14 +172,14 @@ func (s *Devices) node(root, dev int, d *Device) error {
 }
 
 func (s *Devices) place(dir int, name string, d *Device) error {
-	if s.Bind && d.Mode&unix.S_IFMT != unix.S_IFIFO {
+	if s.Bind && !s.Plain && d.Mode&unix.S_IFMT != unix.S_IFIFO {
 		return bindDevice(dir, name, d)
 	}
 	err := unix.Mknodat(dir, name, d.Mode, int(d.number()))
 	if err == unix.EEXIST {
 		err = replaceNode(dir, name, d)
 	}
-	if err == unix.EPERM && d.Mode&unix.S_IFMT != unix.S_IFIFO {
+	if err == unix.EPERM && !s.Plain && d.Mode&unix.S_IFMT != unix.S_IFIFO {
 		// No right to make devices, as inside another container: the host's may do.
 		return bindDevice(dir, name, d)
 	}

@@ -35,7 +35,7 @@ func (p *planner) mounts() error {
 		}
 		p.add(field, step)
 	}
-	if p.opts.NotifyDir != "" {
+	if p.opts.NotifyDir != "" && p.hasNamespace(specs.MountNamespace) {
 		p.add("", &Bind{Index: -1, Source: p.opts.NotifyDir, Target: path.Dir(p.opts.NotifySocket)})
 	}
 	return nil

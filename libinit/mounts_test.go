@@ -223,7 +223,7 @@ func TestProcTargets(t *testing.T) {
 		mount("none", host+"/file", "//proc/sysrq-trigger", "bind"),
 	} {
 		s := spec("/", m)
-		_, err := NewPlanOfRoot(&s)
+		_, err := planOfRoot(&s)
 		if err == nil || !strings.Contains(err.Error(), "must be mounted on ordinary directory") {
 			t.Errorf("%s: %v", m.Destination, err)
 		}
@@ -242,8 +242,8 @@ func TestProcTargets(t *testing.T) {
 	}
 }
 
-// NewPlanOfRoot is rootPlan with the options of an ordinary host.
-func NewPlanOfRoot(s *specs.Spec) (Plan, error) {
+// planOfRoot is rootPlan with the options of an ordinary host.
+func planOfRoot(s *specs.Spec) (Plan, error) {
 	return rootPlan(s, &Options{Cgroup: CgroupV2, Bundle: "/bundle"})
 }
 
@@ -266,7 +266,7 @@ func TestBadMounts(t *testing.T) {
 		"gid alone":      {specs.Mount{Destination: "/x", Options: []string{"bind"}, GIDMappings: ids}, "mounts[0].uidMappings"},
 	} {
 		s := spec("/", c.mount)
-		_, err := NewPlanOfRoot(&s)
+		_, err := planOfRoot(&s)
 		if f := fault.Of(err); f.Field != c.field || f.Code != fault.Config {
 			t.Errorf("%s: %v: field %q, code %s; want %q", name, err, f.Field, f.Code, c.field)
 		}
@@ -347,7 +347,7 @@ func TestRootPropagation(t *testing.T) {
 	}
 	s := spec(t.TempDir())
 	s.Linux.RootfsPropagation = "none"
-	if _, err := NewPlanOfRoot(&s); fault.Of(err).Field != "linux.rootfsPropagation" {
+	if _, err := planOfRoot(&s); fault.Of(err).Field != "linux.rootfsPropagation" {
 		t.Errorf("got %v", err)
 	}
 }
@@ -406,6 +406,33 @@ func TestMountLabel(t *testing.T) {
 	}
 	if _, err := rootPlan(&s, &Options{}); fault.Of(err).Field != "linux.mountLabel" {
 		t.Errorf("without SELinux: %v", err)
+	}
+}
+
+// TestHostMountNamespace has a container without a mount namespace: nothing may be mounted, and the root is a chroot.
+func TestHostMountNamespace(t *testing.T) {
+	plain := func() specs.Spec {
+		s := spec(rootDir(t, "file"))
+		s.Linux.Namespaces = nil
+		return s
+	}
+	out := must(t, &job{Spec: plain(), Probe: "ls", Args: []string{"/"}})
+	if out != "dev file" {
+		t.Errorf("/ has %s", out)
+	}
+	for field, change := range map[string]func(*specs.Spec){
+		"mounts":                  func(s *specs.Spec) { s.Mounts = defaultMounts() },
+		"root.readonly":           func(s *specs.Spec) { s.Root.Readonly = true },
+		"linux.maskedPaths":       func(s *specs.Spec) { s.Linux.MaskedPaths = []string{"/x"} },
+		"linux.readonlyPaths":     func(s *specs.Spec) { s.Linux.ReadonlyPaths = []string{"/x"} },
+		"linux.rootfsPropagation": func(s *specs.Spec) { s.Linux.RootfsPropagation = "slave" },
+		"process.terminal":        func(s *specs.Spec) { s.Process = &specs.Process{Terminal: true} },
+	} {
+		s := plain()
+		change(&s)
+		if _, err := planOfRoot(&s); fault.Of(err).Field != field {
+			t.Errorf("%s: %v", field, err)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/moby/sys/mountinfo"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
@@ -15,6 +16,7 @@ import (
 type Pivot struct {
 	NoPivot bool // move and chroot instead, for a host whose root is a RAM disk
 	Shared  bool // the host's root is shared still: the detaching must not reach the host
+	Chroot  bool // the mount namespace is the host's: only the process gets the new root
 }
 
 // RootPropagation sets the propagation type of the root when it is complete.
@@ -25,13 +27,16 @@ type RootPropagation struct {
 
 // pivot adds the change of the root.
 func (p *planner) pivot() error {
-	s := &Pivot{NoPivot: p.opts.NoPivot, Shared: sharesRoot(p.spec)}
+	s := &Pivot{NoPivot: p.opts.NoPivot, Shared: sharesRoot(p.spec), Chroot: !p.hasNamespace(specs.MountNamespace)}
 	p.add("root.path", s)
 	return nil
 }
 
 func (s *Pivot) String() string {
-	if s.NoPivot {
+	switch {
+	case s.Chroot:
+		return "chroot"
+	case s.NoPivot:
 		return "move root filesystem to /, chroot"
 	}
 	return "pivot_root"
@@ -40,7 +45,10 @@ func (s *Pivot) String() string {
 // Do changes the root.
 func (s *Pivot) Do(e *Env) error {
 	do := s.pivot
-	if s.NoPivot {
+	switch {
+	case s.Chroot:
+		do = chroot
+	case s.NoPivot:
 		do = s.move
 	}
 	if err := do(e); err != nil {
@@ -85,9 +93,6 @@ func (s *Pivot) pivot(e *Env) error {
 // reach of a process that gets out of a chroot: a full procfs or sysfs gives its files to who can mount one in a
 // user namespace.
 func (s *Pivot) move(e *Env) error {
-	if err := unix.Fchdir(int(e.Root.Fd())); err != nil {
-		return os.NewSyscallError("fchdir", err)
-	}
 	if err := hideFull(e); err != nil {
 		return err
 	}
@@ -103,6 +108,13 @@ func (s *Pivot) move(e *Env) error {
 	}
 	if err := attach(int(e.Root.Fd()), root); err != nil {
 		return fmt.Errorf("move the root filesystem to /: %w", err)
+	}
+	return chroot(e)
+}
+
+func chroot(e *Env) error {
+	if err := unix.Fchdir(int(e.Root.Fd())); err != nil {
+		return os.NewSyscallError("fchdir", err)
 	}
 	if err := unix.Chroot("."); err != nil {
 		return os.NewSyscallError("chroot", err)

@@ -323,7 +323,10 @@ func rootDir(t *testing.T, names ...string) string {
 }
 
 func spec(root string, mounts ...specs.Mount) specs.Spec {
-	return specs.Spec{Root: &specs.Root{Path: root}, Mounts: mounts, Linux: &specs.Linux{}}
+	return specs.Spec{
+		Root: &specs.Root{Path: root}, Mounts: mounts,
+		Linux: &specs.Linux{Namespaces: []specs.LinuxNamespace{{Type: specs.MountNamespace}}},
+	}
 }
 
 // defaultMounts are those that `spec` writes.

@@ -18,7 +18,7 @@ func TestRootPlans(t *testing.T) {
 	rootless := defaultSpec("rootfs")
 	rootless.Mounts[2].Options = rootless.Mounts[2].Options[:5]
 	rootless.Mounts[5] = mount("none", "/sys", "/sys", "rbind", "nosuid", "noexec", "nodev", "ro")
-	rootless.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.UserNamespace}}
+	rootless.Linux.Namespaces = append(rootless.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
 	options := spec("/srv/rootfs",
 		mount("none", "volume", "/data", "rbind", "rro", "rslave", "nosuid"),
 		mount("tmpfs", "tmpfs", "run", "ro", "tmpcopyup", "noexec"),

@@ -31,7 +31,7 @@ func userSpec(t *testing.T, mounts ...specs.Mount) specs.Spec {
 	}
 	openPath(t, root)
 	s := spec(root, mounts...)
-	s.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.UserNamespace}}
+	s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
 	s.Linux.UIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: firstID, Size: 1 << 16}}
 	s.Linux.GIDMappings = s.Linux.UIDMappings
 	return s
