@@ -5,6 +5,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"mydocker/internal/fault"
 )
 
 // closeFd closes a descriptor whose close has nothing to report: nothing was written through it.
@@ -38,7 +40,14 @@ func setAttr(mount int, recursive bool, attr unix.MountAttr) error {
 	if recursive {
 		flags |= unix.AT_RECURSIVE
 	}
-	return unix.MountSetattr(mount, "", flags, &attr)
+	err := unix.MountSetattr(mount, "", flags, &attr)
+	switch {
+	case err == unix.ENOSYS:
+		return fault.Hint(err, "mydocker needs Linux 5.12, which brought mount_setattr")
+	case err == unix.EINVAL && (attr.Attr_set|attr.Attr_clr)&unix.MOUNT_ATTR_NOSYMFOLLOW != 0:
+		return fault.Hint(err, "nosymfollow needs Linux 5.14")
+	}
+	return err
 }
 
 // withAttr is the change that adds attributes. The field of access times is replaced as a whole.

@@ -15,6 +15,16 @@ func (e *Env) keep(path string, fd int) {
 	e.kept = append(e.kept, kept{path, fd})
 }
 
+// keptAt gives the descriptor of the mount that was kept for a path, -1 without one.
+func (e *Env) keptAt(path string) int {
+	for _, k := range e.kept {
+		if k.path == path {
+			return k.fd
+		}
+	}
+	return -1
+}
+
 // forget drops what a new mount at path covers.
 func (e *Env) forget(path string) {
 	left := e.kept[:0]

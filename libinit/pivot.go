@@ -93,9 +93,22 @@ func (s *Pivot) pivot(e *Env) error {
 // reach of a process that gets out of a chroot: a full procfs or sysfs gives its files to who can mount one in a
 // user namespace.
 func (s *Pivot) move(e *Env) error {
-	if err := hideFull(e); err != nil {
+	own, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", e.Root.Fd()))
+	if err != nil {
 		return err
 	}
+	if err := hideFull(own); err != nil {
+		return err
+	}
+	if own != "/" { // else it is there already, see Root
+		if err := s.moveToRoot(e); err != nil {
+			return fmt.Errorf("move the root filesystem to /: %w", err)
+		}
+	}
+	return chroot(e)
+}
+
+func (s *Pivot) moveToRoot(e *Env) error {
 	root, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return &os.PathError{Op: "open", Path: "/", Err: err}
@@ -106,10 +119,7 @@ func (s *Pivot) move(e *Env) error {
 			return fmt.Errorf("make / private: %w", err)
 		}
 	}
-	if err := attach(int(e.Root.Fd()), root); err != nil {
-		return fmt.Errorf("move the root filesystem to /: %w", err)
-	}
-	return chroot(e)
+	return attach(int(e.Root.Fd()), root)
 }
 
 func chroot(e *Env) error {
@@ -122,12 +132,9 @@ func chroot(e *Env) error {
 	return os.NewSyscallError("chdir", unix.Chdir("/"))
 }
 
-// hideFull takes away the full procfs and sysfs mounts of the host, or covers those that are locked.
-func hideFull(e *Env) error {
-	own, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", e.Root.Fd()))
-	if err != nil {
-		return err
-	}
+// hideFull takes away the full procfs and sysfs mounts outside of the root filesystem, which is at own, or covers
+// those that are locked.
+func hideFull(own string) error {
 	full, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
 		inside := m.Mountpoint == own || strings.HasPrefix(m.Mountpoint, own+"/")
 		return inside || m.Root != "/" || m.FSType != "proc" && m.FSType != "sysfs", false

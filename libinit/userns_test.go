@@ -78,9 +78,11 @@ func TestUnreachableSources(t *testing.T) {
 	if err := os.Chmod(filepath.Dir(s.Root.Path), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	j := &job{Spec: s, Options: Options{UserNamespace: true}, Probe: "read", Args: []string{"/data/file", "/file"}}
-	if out := must(t, j); out != "host\nhost" {
-		t.Errorf("got %q", out)
+	for _, noPivot := range []bool{false, true} {
+		j := &job{Spec: s, Options: Options{UserNamespace: true, NoPivot: noPivot}, Probe: "read", Args: []string{"/data/file", "/file"}}
+		if out := must(t, j); out != "host\nhost" {
+			t.Errorf("got %q", out)
+		}
 	}
 }
 
