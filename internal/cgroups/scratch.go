@@ -78,16 +78,17 @@ func Load(s *Saved) (*Cgroup, error) {
 	m, err := manager.NewWithPaths(config, s.Paths)
 	return &Cgroup{m, config}, err
 }
-func (c *Cgroup) Saved() *Saved           { return &Saved{c.m.GetPaths()} }
-func (c *Cgroup) Make() error             { return nil }
-func (c *Cgroup) Dir() (*os.File, error)  { return nil, nil }
-func (c *Cgroup) Join(pid int) error      { return c.m.Apply(pid) }
-func (c *Cgroup) JoinLate(pid int) error  { return nil }
-func (c *Cgroup) Set() error              { return c.m.Set(c.config.Resources) }
-func (c *Cgroup) Explain(err error) error { return err }
-func (c *Cgroup) Pids() ([]int, error)    { return c.m.GetAllPids() }
-func (c *Cgroup) Freeze() error           { return c.m.Freeze(oci.Frozen) }
-func (c *Cgroup) Thaw() error             { return c.m.Freeze(oci.Thawed) }
+func (c *Cgroup) Saved() *Saved            { return &Saved{c.m.GetPaths()} }
+func (c *Cgroup) Make() error              { return nil }
+func (c *Cgroup) Dir() (*os.File, error)   { return nil, nil }
+func (c *Cgroup) Join(pid int) error       { return c.m.Apply(pid) }
+func (c *Cgroup) JoinLate(pid int) error   { return nil }
+func (c *Cgroup) Set() error               { return c.m.Set(c.config.Resources) }
+func (c *Cgroup) Explain(err error) error  { return err }
+func (c *Cgroup) OOMKilled() (bool, error) { n, err := c.m.OOMKillCount(); return n > 0, err }
+func (c *Cgroup) Pids() ([]int, error)     { return c.m.GetAllPids() }
+func (c *Cgroup) Freeze() error            { return c.m.Freeze(oci.Frozen) }
+func (c *Cgroup) Thaw() error              { return c.m.Freeze(oci.Thawed) }
 func (c *Cgroup) Frozen() (bool, error) {
 	s, err := c.m.GetFreezerState()
 	return s == oci.Frozen, err

@@ -37,13 +37,10 @@ type CreateOptions struct {
 
 // Create makes a container whose init waits for start.
 func (s *Store) Create(o *CreateOptions) error {
-	if o.Spec.Process != nil && o.Spec.Process.Terminal && o.ConsoleSocket == "" {
-		return errNoConsoleSocket
+	if err := checkConsole(o.Spec.Process != nil && o.Spec.Process.Terminal, true, o.ConsoleSocket); err != nil {
+		return err
 	}
-	if o.ConsoleSocket != "" && (o.Spec.Process == nil || !o.Spec.Process.Terminal) {
-		return errNoTerminal
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), abortSignals...)
+	ctx, stop := signal.NotifyContext(context.Background(), AbortSignals...)
 	defer stop()
 	c, err := s.create(ctx, o, nil)
 	if err != nil {
@@ -93,6 +90,7 @@ func (s *Store) create(ctx context.Context, o *CreateOptions, console func(*os.F
 		_ = c.Close()
 		return nil, err
 	}
+	c.child = b.init
 	return c, nil
 }
 
@@ -107,7 +105,7 @@ func (b *creation) prepare(s *Store) (err error) {
 	if b.ns, err = openNamespaces(b.spec); err != nil {
 		return err
 	}
-	privileged := rootOfHost()
+	privileged := RootOfHost()
 	b.cg, err = cgroups.New(b.spec, s.cgroupOptions(b.opts.ID, b.spec, privileged))
 	if err != nil {
 		b.ns.close()
@@ -281,8 +279,8 @@ func (b *creation) makeRDT() (err error) {
 	return errors.ErrUnsupported
 }
 
-// abortSignals end a command that makes a container; what is half made is removed first.
-var abortSignals = []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT}
+// AbortSignals end a command that makes a container; what is half made is removed first.
+var AbortSignals = []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT}
 
 var (
 	errNoConsoleSocket = errors.New("cannot allocate tty if mydocker will detach without setting console socket")

@@ -137,7 +137,7 @@ func (x *execution) spawn() error {
 	command := &spawn.Command{
 		Exe: self, Args: libinit.Args(len(x.preserved), false), Env: libinit.Environ(),
 		Files:   append(append(stdio(), x.preserved...), theirs),
-		JoinPid: target, JoinFlags: flags, Privileged: rootOfHost(), UserRoot: inUser, Cgroup: dir,
+		JoinPid: target, JoinFlags: flags, Privileged: RootOfHost(), UserRoot: inUser, Cgroup: dir,
 		Placed: x.placed,
 	}
 	if x.init, err = command.Start(); err != nil {
@@ -162,7 +162,7 @@ func (x *execution) placed(pid int) error {
 		}
 	}
 	if score := x.opts.Process.OOMScoreAdj; score != nil {
-		return setOOMScore(pid, *score, !rootOfHost())
+		return setOOMScore(pid, *score, !RootOfHost())
 	}
 	return nil
 }

@@ -9,11 +9,11 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/sirupsen/logrus"
-	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
 	"mydocker/internal/hooks"
 	"mydocker/internal/netdev"
+	"mydocker/internal/scm"
 	"mydocker/internal/seqpacket"
 	"mydocker/internal/wire"
 	"mydocker/libinit"
@@ -212,22 +212,8 @@ func sendListener(path string, state *specs.ContainerProcessState, f *os.File) e
 	if err != nil {
 		return fault.New(fault.Internal, "", err)
 	}
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	// An agent that does not take what it is sent must not hold the runtime up.
-	wait := unix.Timeval{Sec: 10}
-	err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &wait)
-	if err == nil {
-		err = unix.Connect(fd, &unix.SockaddrUnix{Name: path})
-	}
-	if err == nil {
-		err = unix.Sendmsg(fd, body, unix.UnixRights(int(f.Fd())), nil, unix.MSG_NOSIGNAL)
-	}
-	if err != nil {
-		return fault.New(fault.Seccomp, "linux.seccomp.listenerPath", fmt.Errorf("failed to connect with seccomp agent %s: %w", path, err))
+	if err := scm.Send(path, body, f); err != nil {
+		return fault.New(fault.Seccomp, "linux.seccomp.listenerPath", fmt.Errorf("failed to connect with seccomp agent: %w", err))
 	}
 	return nil
 }
