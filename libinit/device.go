@@ -150,11 +150,20 @@ func (s *Devices) Do(e *Env) error {
 		}
 	}
 	for _, l := range devLinks {
+		if l.name == "core" && !e.hasKcore() {
+			continue
+		}
 		if err := link(dev, l.name, l.to); err != nil {
 			return fault.New(fault.Device, "", fmt.Errorf("make link /dev/%s: %w", l.name, err))
 		}
 	}
 	return nil
+}
+
+// hasKcore tells whether this kernel has /proc/kcore.
+func (e *Env) hasKcore() bool {
+	proc := e.keptAt("/proc")
+	return proc >= 0 && unix.Faccessat(proc, "kcore", unix.F_OK, 0) == nil
 }
 
 func (s *Devices) node(root, dev int, d *Device) error {
