@@ -23,6 +23,7 @@ type program struct {
 
 	socket int     // the parent's end; the child's is closed by execve
 	theirs uintptr // the child's end
+	forks  bool    // it clones again, and has not yet
 }
 
 // label says what an op is about.
@@ -184,6 +185,7 @@ func (s *spawn) namespaces(rest uintptr) {
 	}
 	if s.twice() || rest&unix.CLONE_NEWPID != 0 {
 		s.call("clone again", unix.SYS_CLONE, unix.CLONE_PARENT|uintptr(unix.SIGCHLD)).kind = fork
+		s.forks = true
 		// The parent has to know of the second child before it may fail, to wait for its end.
 		s.wait()
 	}

@@ -58,7 +58,10 @@ type Process struct {
 
 // Start starts the process, and returns when execve has succeeded or something has failed. In the latter case no
 // process is left. Errors of the child are *Error in a *fault.Error. A process that is killed from outside before
-// execve counts as started, as one that is killed right after it does.
+// execve may count as started, as one that is killed right after it does.
+//
+// Starts at the same time work, but until its execve each child holds the ends of the others open: one whose parent
+// dies just then is not told.
 func (c *Command) Start() (*Process, error) {
 	s, err := c.prepare()
 	if err != nil {
@@ -174,35 +177,50 @@ func (s *spawn) open() error {
 func (s *spawn) read() (*report, error) {
 	r := new(report)
 	b := unsafe.Slice((*byte)(unsafe.Pointer(r)), unsafe.Sizeof(*r))
-	// A child that is killed while it clones again leaves a second one, unknown to the parent, that holds the socket
-	// open and waits: so watch the child itself, too.
+	for {
+		if err := s.watch(); err != nil {
+			return nil, err
+		}
+		n, _, err := unix.Recvfrom(s.socket, b, 0)
+		switch {
+		case err == unix.EINTR:
+		case err == unix.ECONNRESET: // it ended without reading what it was sent
+			return nil, s.died()
+		case err != nil:
+			return nil, fmt.Errorf("read status of child: %w", err)
+		case n == 0:
+			return nil, nil
+		case n < len(b):
+			return nil, fmt.Errorf("read status of child: %d bytes, want %d", n, len(b))
+		default:
+			return r, nil
+		}
+	}
+}
+
+// watch waits until there is something to read from a child that has yet to clone again. Killed in between, it leaves
+// a second one, unknown to the parent, that holds the socket open and waits; that one ends when the socket is closed.
+func (s *spawn) watch() error {
+	if !s.forks {
+		return nil
+	}
 	fds := []unix.PollFd{
 		{Fd: int32(s.socket), Events: unix.POLLIN},
 		{Fd: int32(s.process.Pidfd.Fd()), Events: unix.POLLIN},
 	}
 	for {
-		if _, err := unix.Poll(fds, -1); err != nil {
-			if err == unix.EINTR {
-				continue
-			}
-			return nil, fmt.Errorf("wait for child: %w", err)
-		}
-		n, _, err := unix.Recvfrom(s.socket, b, unix.MSG_DONTWAIT)
+		_, err := unix.Poll(fds, -1)
 		switch {
 		case err == unix.EINTR:
-		case err == unix.EAGAIN && fds[1].Revents != 0:
-			return nil, s.died()
-		case err == unix.EAGAIN:
-		case err == unix.ECONNRESET: // it ended without reading what it was sent
-			return nil, s.died()
-		case n == 0 && err == nil:
-			return nil, nil
+			continue
 		case err != nil:
-			return nil, fmt.Errorf("read status of child: %w", err)
-		case n < len(b):
-			return nil, fmt.Errorf("read status of child: %d bytes, want %d", n, len(b))
-		default:
-			return r, nil
+			return fmt.Errorf("wait for child: %w", err)
+		case fds[0].Revents != 0:
+			return nil
+		}
+		// What it wrote before its end is there by now.
+		if n, _ := unix.Poll(fds[:1], 0); n == 0 {
+			return s.died()
 		}
 	}
 }
@@ -212,7 +230,7 @@ func (s *spawn) follow(pid int) error {
 	s.process.Reap()
 	_ = s.process.Pidfd.Close()
 	// The pid cannot be another's: it is our child, and was not waited for.
-	s.process = Process{Pid: pid}
+	s.process, s.forks = Process{Pid: pid}, false
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
 		return fmt.Errorf("pidfd of child: %w", err)

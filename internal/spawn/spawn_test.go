@@ -30,6 +30,9 @@ func TestMain(m *testing.M) {
 	}
 }
 
+// openFilesLimit lets the test binary load libraries: with -race it is linked dynamically.
+const openFilesLimit = 64
+
 // facts is what a started process sees of itself.
 type facts struct {
 	Namespaces map[specs.LinuxNamespaceType]string
@@ -157,8 +160,9 @@ func tryStart(t *testing.T, c *Command) (*started, error) {
 	if c.Exe == nil {
 		c.Exe = self(t)
 	}
-	c.Args = []string{"facts"}
-	c.Env = append(c.Env, "GOMAXPROCS=1")
+	c.Args, c.OpenFiles = []string{"facts"}, openFilesLimit
+	// The runtime is not to read, and keep open, the limits of its cgroup.
+	c.Env = append(c.Env, "GOMAXPROCS=1", "GODEBUG=containermaxprocs=0,updatemaxprocs=0")
 	c.Files = append([]*os.File{stdin, stdout, os.Stderr}, c.Files...)
 	p, err := c.Start()
 	_ = stdin.Close()
@@ -525,7 +529,10 @@ func TestErrors(t *testing.T) {
 		"mapped":          {Command{New: all, Mapped: func(int) error { return own }}, "own error", own},
 		"mapped, no join": {Command{New: unix.CLONE_NEWUSER, Mapped: func(int) error { return own }}, "own error", own},
 		"killed": {Command{Placed: func(pid int) error {
-			return unix.Kill(pid, unix.SIGKILL)
+			p := Process{Pid: pid}
+			err := unix.Kill(pid, unix.SIGKILL)
+			p.Ended()
+			return err
 		}}, "child ended early: signal: SIGKILL", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -582,6 +589,7 @@ func TestNothingLeft(t *testing.T) {
 			{New: unix.CLONE_NEWUSER, Cgroup: null},
 		} {
 			c.Exe, c.Args, c.Files = exe, []string{"facts"}, []*os.File{nil, nil, os.Stderr}
+			c.OpenFiles = openFilesLimit
 			p, err := c.Start()
 			if err != nil {
 				continue
