@@ -85,6 +85,35 @@ func disassemble(t *testing.T, tool, binary string) map[string]string {
 	return code
 }
 
+// What is seen in a joined namespace may not be traced, and holds no descriptor of the host.
+func TestOrder(t *testing.T) {
+	exe, err := os.Open("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer exe.Close()
+	c := &Command{Exe: exe, JoinPid: exe, JoinFlags: unix.CLONE_NEWPID | unix.CLONE_NEWUSER, Files: make([]*os.File, 3)}
+	s, err := c.prepare()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	s.namespaces(0)
+	if err := s.files(); err != nil {
+		t.Fatal(err)
+	}
+	s.again(0)
+	want := []uintptr{unix.SYS_PRCTL, unix.SYS_SETNS, unix.SYS_CLOSE_RANGE, unix.SYS_CLONE}
+	for _, o := range s.ops {
+		if len(want) > 0 && o.nr == want[0] {
+			want = want[1:]
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("calls that are missing or out of order: %v", want)
+	}
+}
+
 // Many processes are started by several threads while signals arrive and the collector runs.
 func TestStorm(t *testing.T) {
 	needRoot(t)

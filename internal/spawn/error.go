@@ -24,6 +24,9 @@ func (e *Error) Unwrap() error { return e.Errno }
 
 // explain makes the error of an op that failed.
 func (s *spawn) explain(r *report) error {
+	if r.index >= uintptr(len(s.labels)) {
+		return fmt.Errorf("status of child: no operation %d", r.index)
+	}
 	l := s.labels[r.index]
 	e := &Error{Op: l.name, Errno: syscall.Errno(r.value)}
 	if l.code != fault.Namespace {

@@ -18,8 +18,9 @@ type program struct {
 	ops    []op
 	labels []label // of each op, for errors
 	told   map[int]func(pid int) error
-	keep   []any // what ops point to: the collector does not see it there
-	ends   []int // descriptors that only the child needs
+	keep   []any      // what ops point to: the collector does not see it there
+	ends   []int      // descriptors that only the child needs
+	about  fault.Code // of the ops that are appended now
 
 	socket int     // the parent's end; the child's is closed by execve
 	theirs uintptr // the child's end
@@ -37,7 +38,7 @@ func (p *program) call(name string, nr uintptr, a ...uintptr) *op {
 	o := op{nr: nr}
 	copy(o.a[:], a)
 	p.ops = append(p.ops, o)
-	p.labels = append(p.labels, label{name: name, code: fault.Namespace})
+	p.labels = append(p.labels, label{name: name, code: p.about})
 	return &p.ops[len(p.ops)-1]
 }
 
@@ -83,6 +84,7 @@ func (p *program) closeEnds() {
 // kernel, and a stack may move.
 func (c *Command) prepare() (*spawn, error) {
 	s := &spawn{Command: c}
+	s.about = fault.Namespace
 	s.keep = append(s.keep, s)
 	s.told = map[int]func(int) error{}
 	s.ops = make([]op, 0, 24+len(c.Files))
@@ -102,12 +104,12 @@ func (c *Command) prepare() (*spawn, error) {
 	return s, nil
 }
 
-// lift returns a descriptor that is not among those that the process will have.
+// lift returns a descriptor that is in no place which the child fills: those of Files, and the next, for Exe.
 func (s *spawn) lift(fd uintptr) (uintptr, error) {
-	if fd >= uintptr(len(s.Files)) {
+	if fd > uintptr(len(s.Files)) {
 		return fd, nil
 	}
-	high, err := unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, len(s.Files))
+	high, err := unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, len(s.Files)+1)
 	if err != nil {
 		return 0, fmt.Errorf("duplicate descriptor %d: %w", fd, err)
 	}
@@ -156,6 +158,11 @@ func (s *spawn) twice() bool {
 
 // namespaces appends what enters and makes namespaces. rest are those that the clone has not made.
 func (s *spawn) namespaces(rest uintptr) {
+	if s.joined() != 0 && s.New&unix.CLONE_NEWUSER == 0 && (s.Privileged || len(s.TimeOffsets) == 0) {
+		// Who is root of what is joined must not trace the child, which is of this program's memory (CVE-2016-9962).
+		// Where the parent has files of its /proc to write first, nobody there has the power to.
+		s.call("forbid tracing", unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 0)
+	}
 	if s.JoinPid != nil && s.JoinFlags != 0 {
 		s.call("setns "+flagNames(s.JoinFlags)+" of the container", unix.SYS_SETNS, s.JoinPid.Fd(), s.JoinFlags)
 	}
@@ -183,12 +190,18 @@ func (s *spawn) namespaces(rest uintptr) {
 	if flags := rest & later; flags != 0 {
 		s.call("unshare "+flagNames(flags), unix.SYS_UNSHARE, flags)
 	}
-	if s.twice() || rest&unix.CLONE_NEWPID != 0 {
-		s.call("clone again", unix.SYS_CLONE, unix.CLONE_PARENT|uintptr(unix.SIGCHLD)).kind = fork
-		s.forks = true
-		// The parent has to know of the second child before it may fail, to wait for its end.
-		s.wait()
+}
+
+// again appends the second clone, where there is one: its child is in the namespaces, for all there to see.
+func (s *spawn) again(rest uintptr) {
+	if !s.twice() && rest&unix.CLONE_NEWPID == 0 {
+		return
 	}
+	s.about = fault.Namespace
+	s.call("clone again", unix.SYS_CLONE, unix.CLONE_PARENT|uintptr(unix.SIGCHLD)).kind = fork
+	s.forks = true
+	// The parent has to know of the second child before it may fail, to wait for its end.
+	s.wait()
 }
 
 // ordered are the namespaces to be joined, the user namespace last or first.
@@ -215,17 +228,51 @@ func own(f *os.File) bool {
 		it.Dev == ours.Dev && it.Ino == ours.Ino
 }
 
-// exec appends what makes the process what it is to be, and the execve.
-func (s *spawn) exec() error {
-	first := len(s.ops)
-	exe, err := s.lift(s.Exe.Fd())
+// files appends what gives the process its descriptors, and closes all others but Exe and the socket. What is seen in
+// a container holds nothing of the host.
+func (s *spawn) files() error {
+	s.about = fault.Process
+	for i, f := range s.Files {
+		fd, err := s.source(f)
+		if err != nil {
+			return err
+		}
+		if err := s.place(fd, i, 0); err != nil {
+			return err
+		}
+	}
+	exe := len(s.Files)
+	if err := s.place(s.Exe.Fd(), exe, unix.O_CLOEXEC); err != nil {
+		return err
+	}
+	if first, last := uintptr(exe+1), s.theirs-1; first <= last {
+		s.call("close descriptors", unix.SYS_CLOSE_RANGE, first, last, 0)
+	}
+	s.call("close descriptors", unix.SYS_CLOSE_RANGE, s.theirs+1, uintptr(^uint32(0)), 0)
+	return nil
+}
+
+// place appends what makes fd the descriptor of that number.
+func (s *spawn) place(fd uintptr, number, flags int) error {
+	if fd == uintptr(number) {
+		if flags == 0 {
+			s.call("keep descriptor", unix.SYS_FCNTL, fd, unix.F_SETFD, 0)
+		}
+		return nil
+	}
+	// Its number may be another's place.
+	fd, err := s.lift(fd)
 	if err != nil {
 		return err
 	}
+	s.call("place descriptor", unix.SYS_DUP3, fd, uintptr(number), uintptr(flags))
+	return nil
+}
+
+// exec appends what makes the process what it is to be, and the execve.
+func (s *spawn) exec() error {
+	s.about = fault.Process
 	s.call("become a session leader", unix.SYS_SETSID)
-	if err := s.files(); err != nil {
-		return err
-	}
 	limit := &unix.Rlimit{}
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, limit); err != nil {
 		return fmt.Errorf("read RLIMIT_NOFILE: %w", err)
@@ -234,7 +281,10 @@ func (s *spawn) exec() error {
 	mask := new(uint64)
 	s.keep = append(s.keep, limit, mask)
 	s.call("set RLIMIT_NOFILE", unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NOFILE, uintptr(unsafe.Pointer(limit)), 0)
-	empty, _ := s.bytes("")
+	empty, err := s.bytes("")
+	if err != nil {
+		return err
+	}
 	args, err := s.pointers(s.Args)
 	if err != nil {
 		return err
@@ -244,31 +294,7 @@ func (s *spawn) exec() error {
 		return err
 	}
 	s.call("unblock signals", unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(mask)), 0, unsafe.Sizeof(*mask))
-	s.call("execute "+s.Exe.Name(), unix.SYS_EXECVEAT, exe, empty, args, env, unix.AT_EMPTY_PATH)
-	for i := first; i < len(s.labels); i++ {
-		s.labels[i].code = fault.Process
-	}
-	return nil
-}
-
-// files appends what gives the process its descriptors. All others are closed by execve.
-func (s *spawn) files() error {
-	for i, f := range s.Files {
-		fd, err := s.source(f)
-		if err != nil {
-			return err
-		}
-		if fd == uintptr(i) {
-			s.call("keep descriptor "+strconv.Itoa(i), unix.SYS_FCNTL, fd, unix.F_SETFD, 0)
-			continue
-		}
-		// One below the number of files may be another's place.
-		if fd, err = s.lift(fd); err != nil {
-			return err
-		}
-		s.call("place descriptor "+strconv.Itoa(i), unix.SYS_DUP3, fd, uintptr(i), 0)
-	}
-	s.call("close descriptors", unix.SYS_CLOSE_RANGE, uintptr(len(s.Files)), uintptr(^uint32(0)), unix.CLOSE_RANGE_CLOEXEC)
+	s.call("execute "+s.Exe.Name(), unix.SYS_EXECVEAT, uintptr(len(s.Files)), empty, args, env, unix.AT_EMPTY_PATH)
 	return nil
 }
 

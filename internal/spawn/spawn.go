@@ -76,6 +76,10 @@ func (c *Command) Start() (*Process, error) {
 	s.args.flags |= uint64(early)
 	s.wait()
 	s.namespaces(c.New &^ early)
+	if err := s.files(); err != nil {
+		return nil, err
+	}
+	s.again(c.New &^ early)
 	if err := s.exec(); err != nil {
 		return nil, err
 	}
@@ -147,7 +151,7 @@ func (s *spawn) attend() error {
 		case fork:
 			err = s.follow(int(r.value))
 		case tell:
-			err = s.told[int(r.index)](s.process.Pid)
+			err = s.answer(int(r.index))
 		}
 		if err == nil {
 			err = s.open()
@@ -156,6 +160,15 @@ func (s *spawn) attend() error {
 			return err
 		}
 	}
+}
+
+// answer does what the child has asked for.
+func (s *spawn) answer(index int) error {
+	f := s.told[index]
+	if f == nil {
+		return fmt.Errorf("status of child: no question at %d", index)
+	}
+	return f(s.process.Pid)
 }
 
 // open lets the child go on.
@@ -227,6 +240,9 @@ func (s *spawn) watch() error {
 
 // follow takes the second child in place of the first, which ends: they are siblings.
 func (s *spawn) follow(pid int) error {
+	if !s.forks {
+		return fmt.Errorf("status of child: unexpected process %d", pid)
+	}
 	s.process.Reap()
 	_ = s.process.Pidfd.Close()
 	// The pid cannot be another's: it is our child, and was not waited for.
