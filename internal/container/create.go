@@ -124,6 +124,8 @@ func (b *creation) make() error {
 		return err
 	}
 	if err := b.cg.Make(); err != nil {
+		// What is there is not the container's: undo must not touch it.
+		b.rec.Cgroup = nil
 		return err
 	}
 	if err := b.makeRDT(); err != nil {
