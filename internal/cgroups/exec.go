@@ -24,17 +24,67 @@ func (c *Cgroup) ExecJoin(pid int, sub []string) error {
 	if c.saved.Unit != nil && (c.saved.Unit.User || c.saved.Layout == V1) {
 		return c.attach(pid, paths[c.main().key()])
 	}
-	if c.saved.Layout == V2 {
-		return nil // ExecDir has it started there
-	}
 	for i := range c.saved.Hierarchies {
 		h := &c.saved.Hierarchies[i]
-		err := joinDirectory(h.dir()+paths[h.key()], pid)
-		if err != nil && !h.optional() {
-			return fault.New(fault.Cgroup, "", fmt.Errorf("adding pid %d to cgroups: %w", pid, err))
+		if c.saved.Layout == V2 || c.execLate(h) {
+			continue // ExecDir has it started there, or ExecJoinLate brings it
+		}
+		if err := c.execJoin(h, pid, paths); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// ExecJoinLate puts a further process where its memory is charged, once its init has made all its memory.
+func (c *Cgroup) ExecJoinLate(pid int, sub []string) error {
+	if c.saved.Unit != nil && (c.saved.Unit.User || c.saved.Layout == V1) {
+		return nil
+	}
+	paths, err := c.subPaths(sub)
+	if err != nil {
+		return err
+	}
+	for i := range c.saved.Hierarchies {
+		if h := &c.saved.Hierarchies[i]; c.execLate(h) {
+			if err := c.execJoin(h, pid, paths); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// execLate tells whether ExecJoinLate is to join a hierarchy: on v1 that of memory, on v2 the cgroup whose limit is
+// too small for an init.
+func (c *Cgroup) execLate(h *Hierarchy) bool {
+	if c.saved.Layout == V1 {
+		return h.has("memory")
+	}
+	limit := c.number("memory", "memory.max")
+	return limit > 0 && limit < smallMemory
+}
+
+func (c *Cgroup) execJoin(h *Hierarchy, pid int, paths map[string]string) error {
+	dir := h.dir() + paths[h.key()]
+	if c.saved.Layout == V2 && len(paths) == 0 {
+		dir = c.startDir()
+	}
+	if err := joinDirectory(dir, pid); err != nil && !(h.optional() && c.saved.Layout == V1) {
+		return fault.New(fault.Cgroup, "", fmt.Errorf("adding pid %d to cgroups: %w", pid, err))
+	}
+	return nil
+}
+
+// startDir returns the v2 cgroup for a further process: the container's, or init's if no process may be in that.
+func (c *Cgroup) startDir() string {
+	dir := c.main().dir()
+	if shared(dir) {
+		if own, err := c.initDir(); err == nil {
+			return own
+		}
+	}
+	return dir
 }
 
 // ExecDir returns the directory in which a further process is to be started, nil where ExecJoin does it all. On v2
@@ -50,11 +100,12 @@ func (c *Cgroup) ExecDir(sub []string) (*os.File, error) {
 		return nil, err
 	}
 	h := c.main()
+	if c.execLate(h) {
+		return nil, nil
+	}
 	dir := h.dir() + paths[h.key()]
-	if len(sub) == 0 && shared(dir) {
-		if own, err := c.initDir(); err == nil {
-			dir = own
-		}
+	if len(sub) == 0 {
+		dir = c.startDir()
 	}
 	f, err := openDirectory(dir)
 	if err != nil {

@@ -192,6 +192,9 @@ func (s *spawn) joins(gateRead, rest uintptr) {
 	if flags := rest & all; flags != 0 {
 		s.call("unshare "+flagNames(flags), unix.SYS_UNSHARE, flags)
 	}
+	if s.Outside != nil {
+		s.call("leave the container's memory cgroup", unix.SYS_WRITE, s.Outside.Fd(), s.bytes("0"), 1)
+	}
 	if s.twice() || rest&unix.CLONE_NEWPID != 0 {
 		s.call("clone again", unix.SYS_CLONE, unix.CLONE_PARENT|uintptr(unix.SIGCHLD)).kind = fork
 	}

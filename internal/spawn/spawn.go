@@ -38,9 +38,11 @@ type Command struct {
 	Privileged bool
 	// UserRoot makes the process root of its user namespace, where 0 is mapped, before it makes the other namespaces:
 	// the kernel gives what is in them to who makes them.
-	UserRoot    bool
-	Cgroup      *os.File // cgroup v2 directory to be started in (CLONE_INTO_CGROUP, Linux 5.7)
-	TimeOffsets []byte   // for /proc/PID/timens_offsets of a new time namespace (time_namespaces(7))
+	UserRoot bool
+	Cgroup   *os.File // cgroup v2 directory to be started in (CLONE_INTO_CGROUP, Linux 5.7)
+	// Outside is a cgroup.procs file. The process moves itself there once it has made its cgroup namespace.
+	Outside     *os.File
+	TimeOffsets []byte // for /proc/PID/timens_offsets of a new time namespace (time_namespaces(7))
 
 	// Placed is called when the process exists and waits, in the caller's user namespace.
 	Placed func(pid int) error
