@@ -245,8 +245,12 @@ func (c *Cgroup) setError(err error) error {
 	if errors.As(err, &pathError) {
 		name = path.Base(pathError.Path)
 		field = fieldOf(name)
-		err = fmt.Errorf("set %s: %w", strings.TrimPrefix(field, resourcesField), err)
-	} else if strings.Contains(err.Error(), "memory") {
+		err = fmt.Errorf("set %s: %w", name, err)
+	}
+	switch text := err.Error(); {
+	case strings.Contains(text, "unified resource"):
+		field = resourcesField + "unified"
+	case field == "linux.resources" && strings.Contains(text, "memory"):
 		field = resourcesField + "memory.limit"
 	}
 	controller, _, _ := strings.Cut(name, ".")
