@@ -70,7 +70,7 @@ func (c *Cgroup) execJoin(h *Hierarchy, pid int, paths map[string]string) error 
 	if c.saved.Layout == V2 && len(paths) == 0 {
 		dir = c.startDir()
 	}
-	if err := joinDirectory(dir, pid); err != nil && !(h.optional() && c.saved.Layout == V1) {
+	if err := joinDirectory(dir, pid); err != nil && (c.saved.Layout == V2 || !h.optional()) {
 		return fault.New(fault.Cgroup, "", fmt.Errorf("adding pid %d to cgroups: %w", pid, err))
 	}
 	return nil

@@ -84,7 +84,8 @@ func (c *Cgroup) JoinLate(pid int) error {
 	}
 	for i := range c.saved.Hierarchies {
 		h := &c.saved.Hierarchies[i]
-		if !c.late(h) && !(c.left && (c.saved.Layout == V2 || h.has("memory"))) {
+		returns := c.left && (c.saved.Layout == V2 || h.has("memory"))
+		if !c.late(h) && !returns {
 			continue
 		}
 		if err := joinDirectory(h.dir(), pid); err != nil {
