@@ -25,12 +25,15 @@ func (b *creation) planOptions(privileged bool) *libinit.Options {
 		o.Cgroup = libinit.CgroupV2
 	}
 	o.CgroupPaths = b.cg.RelativePaths()
+	if b.spec.Linux.MountLabel != "" {
+		o.SELinux = lsm.SELinuxEnabled()
+	}
 	return o
 }
 
 // execPlanOptions is the same for a further process.
 func (s *Store) execPlanOptions(x *execution) *libinit.Options {
-	o := hostOptions(x.opts.Process, !rootOfHost())
+	o := hostOptions(x.opts.Process, !RootOfHost())
 	o.PreserveFDs = len(x.preserved)
 	o.ListenFDs = listenFDs()
 	return o

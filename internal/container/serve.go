@@ -9,11 +9,12 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/sirupsen/logrus"
-	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
 	"mydocker/internal/hooks"
 	"mydocker/internal/netdev"
+	"mydocker/internal/scm"
+	"mydocker/internal/seqpacket"
 	"mydocker/internal/wire"
 	"mydocker/libinit"
 )
@@ -110,25 +111,32 @@ func takeFile(m *message, use func(*os.File) error) error {
 	return use(f)
 }
 
-// sendSource opens the source of a mount for init, which may not see it from inside.
+// sendSource opens the source of a mount for init, which may not see it from inside. Of a failure init is told: it
+// knows what the source is for.
 func (b *creation) sendSource(body []byte) error {
 	var want libinit.Source
-	if err := wire.Unmarshal(body, &want); err != nil || want.Mount < 0 || want.Mount >= len(b.spec.Mounts) {
-		return fault.New(fault.Internal, "", errors.New("source of a mount that is not there"))
+	if err := wire.Unmarshal(body, &want); err != nil {
+		return fault.New(fault.Internal, "", errors.New("source: malformed request"))
 	}
-	idmap, err := b.idmap(want.Mount)
+	f, err := b.source(want.Mount)
 	if err != nil {
-		return fault.At(fmt.Sprintf("mounts[%d]", want.Mount), err)
+		err = b.conn.Send(libinit.MsgFailure, wire.Marshal(nil, libinit.AsFailure(err)))
+	} else {
+		err = b.conn.Send(libinit.MsgDone, nil, f)
+		_ = f.Close()
 	}
-	f, err := libinit.OpenSource(b.spec, want.Mount, b.opts.Bundle, idmap)
 	if err != nil {
-		return fault.At(fmt.Sprintf("mounts[%d].source", want.Mount), err)
-	}
-	defer f.Close()
-	if err := b.conn.Send(libinit.MsgDone, nil, f); err != nil {
 		return b.gone(err)
 	}
 	return nil
+}
+
+func (b *creation) source(mount int) (*os.File, error) {
+	idmap, err := b.idmap(mount)
+	if err != nil {
+		return nil, err
+	}
+	return libinit.OpenSource(b.spec, mount, b.opts.Bundle, idmap)
 }
 
 // runHooks does what the host has to do between namespaces and pivot_root: devices and other limits that cannot
@@ -204,22 +212,11 @@ func sendListener(path string, state *specs.ContainerProcessState, f *os.File) e
 	if err != nil {
 		return fault.New(fault.Internal, "", err)
 	}
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	// An agent that does not take what it is sent must not hold the runtime up.
-	wait := unix.Timeval{Sec: 10}
-	err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &wait)
-	if err == nil {
-		err = unix.Connect(fd, &unix.SockaddrUnix{Name: path})
-	}
-	if err == nil {
-		err = unix.Sendmsg(fd, body, unix.UnixRights(int(f.Fd())), nil, unix.MSG_NOSIGNAL)
-	}
-	if err != nil {
-		return fault.New(fault.Seccomp, "linux.seccomp.listenerPath", fmt.Errorf("failed to connect with seccomp agent %s: %w", path, err))
+	if err := scm.Send(path, body, f); err != nil {
+		return fault.New(fault.Seccomp, "linux.seccomp.listenerPath", fmt.Errorf("failed to connect with seccomp agent: %w", err))
 	}
 	return nil
 }
+
+// message is what init sends.
+type message = seqpacket.Message
