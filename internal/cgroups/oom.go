@@ -55,7 +55,10 @@ func (c *Cgroup) Explain(err error) error {
 	if err == nil || c.resources == nil {
 		return err
 	}
-	if killed, _ := c.OOMKilled(); killed {
+	killed, _ := c.OOMKilled()
+	// Systemd removes the cgroup, and its counters, at once.
+	killed = killed || c.saved.Unit != nil && c.resources.Memory > 0 && c.resources.Memory < smallMemory && !c.Exists()
+	if killed {
 		return fault.Hint(fault.New(fault.Cgroup, resourcesField+"memory.limit",
 			fmt.Errorf("%w: container init was OOM-killed (memory limit too low?)", err)),
 			fmt.Sprintf("the memory limit is %d bytes; give the container more", c.resources.Memory))

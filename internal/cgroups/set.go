@@ -69,14 +69,18 @@ func (c *Cgroup) Set() error {
 	if c.memoryLater() {
 		r.Memory, r.MemorySwap, r.MemoryReservation = 0, 0, 0
 	}
-	r.SkipDevices = true
-	if c.limited {
+	unit := c.saved.Unit != nil
+	r.SkipDevices = !unit
+	if c.limited || unit {
 		if err := c.setLimits(&r); err != nil {
 			return err
 		}
 		if err := c.setExtra(&r, &c.extra); err != nil {
 			return err
 		}
+	}
+	if unit {
+		return nil
 	}
 	return c.setDevices(c.rules)
 }
@@ -137,8 +141,11 @@ func (c *Cgroup) setMemory() error {
 }
 
 // setDevices applies device rules. Those of a v1 cgroup that this process has made need no comparison with what is
-// there.
+// there. Systemd is told of them: it would put its own view, which is "all", over what it does not know.
 func (c *Cgroup) setDevices(rules *ruleset) error {
+	if c.saved.Unit != nil {
+		return c.setLimits(&lib.Resources{Devices: rules.library()})
+	}
 	h := c.hierarchy("devices")
 	if h == nil {
 		if c.saved.Rootless {

@@ -1,6 +1,7 @@
 package cgroups
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -45,6 +46,7 @@ func (c *Cgroup) placeUnit(o *Options) error {
 	if config.SystemdProps, err = properties(o.Annotations); err != nil {
 		return err
 	}
+	config.SystemdProps = append(config.SystemdProps, c.weightProperties(c.resources)...)
 	config.OwnerUID = c.owner
 	if c.saved.Layout == V2 {
 		m, err := c.library()
@@ -149,6 +151,39 @@ func (c *Cgroup) stopUnit() error {
 		return fault.New(fault.Cgroup, "", err)
 	}
 	return nil
+}
+
+// weightProperties is what the library does not tell systemd, which then writes its default over the value: the
+// weight of block I/O on v2.
+func (c *Cgroup) weightProperties(r *lib.Resources) []systemddbus.Property {
+	if c.saved.Layout != V2 || r.BlkioWeight == 0 {
+		return nil
+	}
+	return []systemddbus.Property{{Name: "IOWeight", Value: dbus.MakeVariant(lib.ConvertBlkIOToIOWeightValue(r.BlkioWeight))}}
+}
+
+// updateUnit tells systemd of an update what the library does not.
+func (c *Cgroup) updateUnit(r *lib.Resources) error {
+	if c.saved.Unit == nil {
+		return nil
+	}
+	changed := c.weightProperties(r)
+	if len(changed) == 0 {
+		return nil
+	}
+	return c.answered("set the limits of", func() error {
+		ctx := context.Background()
+		connect := systemddbus.NewWithContext
+		if c.saved.Unit.User {
+			connect = systemddbus.NewUserConnectionContext
+		}
+		conn, err := connect(ctx)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		return conn.SetUnitPropertiesContext(ctx, c.saved.Unit.String(), true, changed...)
+	})
 }
 
 // properties reads the annotations: the value is in the text form of D-Bus variants, as "'inactive-or-failed'" or

@@ -41,6 +41,9 @@ func (c *Cgroup) Update(r *specs.LinuxResources) error {
 
 func (c *Cgroup) update(to *lib.Resources, x *extra, rules *ruleset) error {
 	to.SkipDevices = true
+	if err := c.updateUnit(to); err != nil {
+		return fault.New(fault.Cgroup, resourcesField+"blockIO.weight", err)
+	}
 	if err := c.setLimits(to); err != nil {
 		return err
 	}
