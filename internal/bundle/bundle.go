@@ -1,0 +1,134 @@
+// Package bundle reads what a container is made of: config.json and process.json. What is wrong with them, as far as
+// it shows without looking at the host, is reported here or by libinit.NewPlan: each value is checked in one place,
+// beside what uses it where that is libinit's, and here otherwise.
+package bundle
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/sirupsen/logrus"
+
+	"mydocker/internal/fault"
+)
+
+// File is the name of the configuration in a bundle (runtime-spec, bundle.md).
+const File = "config.json"
+
+// maxFile bounds what is read. Real documents, with their seccomp profile, have some 100 KiB.
+const maxFile = 16 << 20
+
+// Bundle is a bundle as it was read.
+type Bundle struct {
+	Dir    string      // absolute
+	Spec   *specs.Spec // valid, with absolute paths
+	Config []byte      // config.json, byte for byte
+}
+
+// Load reads the bundle in a directory; "" is the working directory. Paths in the configuration that may be relative
+// to the bundle are made absolute.
+func Load(dir string) (*Bundle, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("find bundle: %w", err)
+	}
+	config, err := read(filepath.Join(dir, File))
+	if errors.Is(err, os.ErrNotExist) {
+		err = fmt.Errorf("JSON specification file %s not found", File)
+		return nil, fault.Hint(fault.New(fault.NoConfig, "", err),
+			"give the directory of the bundle by --bundle, or make a "+File+" there by `spec`")
+	}
+	if err != nil {
+		return nil, fault.New(fault.Config, "", err)
+	}
+	spec, warnings, err := Parse(config, dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range warnings {
+		logrus.Warn(w)
+	}
+	return &Bundle{Dir: dir, Spec: spec, Config: config}, nil
+}
+
+// Parse makes a valid configuration of the bytes of config.json. dir is the bundle, absolute. The warnings say what
+// has been taken otherwise than it is written.
+func Parse(config []byte, dir string) (spec *specs.Spec, warnings []string, err error) {
+	spec = &specs.Spec{}
+	if err := decode(File, config, spec); err != nil {
+		return nil, nil, err
+	}
+	if spec.Linux == nil {
+		spec.Linux = &specs.Linux{}
+	}
+	warnings = complete(spec, dir)
+	return spec, warnings, Validate(spec)
+}
+
+// LoadProcess reads a process.json: what config.json has as "process".
+func LoadProcess(path string) (*specs.Process, error) {
+	b, err := read(path)
+	if err != nil {
+		return nil, fault.New(fault.Config, "", fmt.Errorf("read process: %w", err))
+	}
+	p := &specs.Process{}
+	if err := decode(filepath.Base(path), b, p); err != nil {
+		return nil, err
+	}
+	return p, ValidateProcess(p, "process")
+}
+
+func read(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case info.Size() > maxFile:
+		return nil, fmt.Errorf("%s: %d bytes are more than the %d that are read", path, info.Size(), maxFile)
+	}
+	return readAll(f, int(info.Size()))
+}
+
+// complete makes paths absolute: the root filesystem and sources of bind mounts are relative to the bundle
+// (config.md), and a relative destination of a mount is taken from the root.
+func complete(spec *specs.Spec, dir string) (warnings []string) {
+	if r := spec.Root; r != nil && r.Path != "" {
+		r.Path = join(dir, r.Path)
+	}
+	for i := range spec.Mounts {
+		m := &spec.Mounts[i]
+		if isBind(m) && m.Source != "" {
+			m.Source = join(dir, m.Source)
+		}
+		if m.Destination != "" && !filepath.IsAbs(m.Destination) {
+			warnings = append(warnings, fmt.Sprintf("mounts[%d].destination: mount destination %q is not absolute: it is taken as %q",
+				i, m.Destination, "/"+m.Destination))
+			m.Destination = "/" + m.Destination
+		}
+	}
+	return warnings
+}
+
+func join(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}
+
+func isBind(m *specs.Mount) bool {
+	for _, o := range m.Options {
+		if o == "bind" || o == "rbind" {
+			return true
+		}
+	}
+	return m.Type == "bind" || m.Type == "rbind"
+}
