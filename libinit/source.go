@@ -17,25 +17,11 @@ const RootSource = -1
 
 // source asks the parent for the source of a mount, see MsgSource.
 func (e *Env) source(i int) (*os.File, error) {
-	if err := e.Conn.Send(MsgSource, wire.Marshal(nil, Source{Mount: i})); err != nil {
-		return nil, fmt.Errorf("ask for the source: %w", err)
-	}
-	m, err := e.Conn.Receive()
+	m, err := e.request(MsgSource, wire.Marshal(nil, Source{Mount: i}))
 	if err != nil {
-		return nil, fmt.Errorf("ask for the source: %w", err)
+		return nil, err
 	}
-	switch m.Kind {
-	case MsgDone:
-		return m.File()
-	case MsgFailure:
-		var f Failure
-		if err := wire.Unmarshal(m.Body, &f); err != nil {
-			return nil, err
-		}
-		return nil, f.Error()
-	}
-	m.Close()
-	return nil, fmt.Errorf("ask for the source: answer of kind %d", m.Kind)
+	return m.File()
 }
 
 // sourceFd is source, as a bare descriptor that the caller owns.

@@ -51,7 +51,24 @@ func Load(dir string) (*Bundle, error) {
 	for _, w := range warnings {
 		logrus.Warn(w)
 	}
-	return &Bundle{Dir: dir, Spec: spec, Config: config}, nil
+	return &Bundle{Dir: dir, Spec: spec, Config: config}, checkRootfs(spec.Root.Path)
+}
+
+// checkRootfs tells early that the root filesystem is missing. Who may not look here may still be allowed to as root
+// of the container's user namespace.
+func checkRootfs(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		return nil
+	case err != nil:
+		err = fmt.Errorf("invalid rootfs: %w", err)
+	case !info.IsDir():
+		err = fmt.Errorf("invalid rootfs: %s is not a directory", path)
+	default:
+		return nil
+	}
+	return fault.Hint(fault.New(fault.Rootfs, "root.path", err), "a relative root.path is below the bundle's directory")
 }
 
 // Parse makes a valid configuration of the bytes of config.json. dir is the bundle, absolute. The warnings say what

@@ -14,7 +14,7 @@ import (
 )
 
 // minimal is the shortest configuration of a container that can run.
-const minimal = `{"ociVersion":"1.2.0","root":{"path":"rootfs"},"process":{"args":["sh"],"cwd":"/","user":{"uid":0,"gid":0}}}`
+const minimal = `{"ociVersion":"1.2.0","root":{"path":"rootfs"},"process":{"args":["sh"],"cwd":"/","user":{"uid":0,"gid":0}},"linux":{"namespaces":[{"type":"mount"}]}}`
 
 // with is minimal with further members of the top level, which win over its own.
 func with(t *testing.T, members string) []byte {
@@ -26,6 +26,9 @@ func with(t *testing.T, members string) []byte {
 	if err := json.Unmarshal([]byte(members), &more); err != nil {
 		t.Fatal(err)
 	}
+	if linux, found := more["linux"]; found {
+		more["linux"] = mountNamespace(t, linux)
+	}
 	for k, v := range more {
 		m[k] = v
 	}
@@ -36,9 +39,35 @@ func with(t *testing.T, members string) []byte {
 	return b
 }
 
+// mountNamespace adds one at the end, for cases that are about something else.
+func mountNamespace(t *testing.T, linux json.RawMessage) json.RawMessage {
+	t.Helper()
+	var l map[string]any
+	if err := json.Unmarshal(linux, &l); err != nil {
+		t.Fatal(err)
+	}
+	if l == nil {
+		return linux
+	}
+	list, _ := l["namespaces"].([]any)
+	l["namespaces"] = append(list, map[string]string{"type": "mount"})
+	b, err := json.Marshal(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 func TestLoad(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, bundle.File), []byte(minimal), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := bundle.Load(dir)
+	if err == nil || !strings.HasPrefix(err.Error(), "invalid rootfs: stat "+dir+"/rootfs: no such file") {
+		t.Errorf("without a root filesystem: %v", err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "rootfs"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	b, err := bundle.Load(dir)
@@ -86,12 +115,14 @@ func TestParseRefuses(t *testing.T) {
 		"version missing":    {`{"ociVersion":""}`, "ociVersion", "must not be empty"},
 		"version 2":          {`{"ociVersion":"2.0.0"}`, "ociVersion", `version "2.0.0" is not supported`},
 		"version no number":  {`{"ociVersion":"one"}`, "ociVersion", "is not a version"},
+		"no mount namespace": {`{"linux":null}`, "linux.namespaces", "a mount namespace is missing"},
+		"windows":            {`{"windows":{"layerFolders":["a"]}}`, "windows", "another system"},
 		"no root":            {`{"root":null}`, "root", "must not be empty"},
 		"empty root":         {`{"root":{"path":""}}`, "root.path", "must not be empty"},
 		"namespace unknown":  {`{"linux":{"namespaces":[{"type":"foo"}]}}`, "linux.namespaces[0].type", `namespace {"foo" ""} does not exist`},
 		"namespace twice":    {`{"linux":{"namespaces":[{"type":"pid"},{"type":"uts"},{"type":"pid"}]}}`, "linux.namespaces[2].type", `malformed spec file: duplicated ns "pid"`},
 		"namespace relative": {`{"linux":{"namespaces":[{"type":"pid","path":"ns"}]}}`, "linux.namespaces[0].path", "not an absolute path"},
-		"maps without user":  {`{"linux":{"uidMappings":[{"containerID":0,"hostID":0,"size":1}]}}`, "linux.uidMappings", "need a user namespace"},
+		"maps without user":  {`{"linux":{"uidMappings":[{"containerID":0,"hostID":0,"size":1}]}}`, "linux.uidMappings", "user namespace mappings specified, but user namespace isn't enabled"},
 		"user without maps":  {`{"linux":{"namespaces":[{"type":"user"}]}}`, "linux.uidMappings", "needs ID mappings"},
 		"map of size 0":      {userNS(`[{"containerID":0,"hostID":0,"size":0}]`), "linux.uidMappings[0].size", "must not be 0"},
 		"map too large":      {userNS(`[{"containerID":4294967295,"hostID":0,"size":10}]`), "linux.uidMappings[0]", "beyond the last ID"},

@@ -20,7 +20,7 @@ func idMaps(spec *specs.Spec) error {
 	}{{"linux.uidMappings", l.UIDMappings}, {"linux.gidMappings", l.GIDMappings}} {
 		switch {
 		case len(m.list) > 0 && ns == nil:
-			return bad(m.field, "ID mappings need a user namespace in linux.namespaces")
+			return known(m.field, "user namespace mappings specified, but user namespace isn't enabled in the config")
 		case len(m.list) == 0 && ns != nil && ns.Path == "":
 			return bad(m.field, "a new user namespace needs ID mappings")
 		}

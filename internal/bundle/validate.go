@@ -25,7 +25,7 @@ func known(field, format string, args ...any) error {
 // relative.
 func Validate(spec *specs.Spec) error {
 	for _, check := range []func(*specs.Spec) error{
-		version, root, mounts, process, hooks, annotations, namespaces, idMaps, timeOffsets, deviceRules, netDevices,
+		version, platform, root, mounts, process, hooks, annotations, namespaces, idMaps, timeOffsets, deviceRules, netDevices,
 		intelRdt, paths,
 	} {
 		if err := check(spec); err != nil {
@@ -49,6 +49,23 @@ func version(spec *specs.Spec) error {
 	}
 	if major != strconv.Itoa(specs.VersionMajor) {
 		return bad(field, "version %q is not supported: this runtime knows 1.0.0 to %s", spec.Version, specs.Version)
+	}
+	return nil
+}
+
+// platform refuses what is for other systems: it would be ignored.
+func platform(spec *specs.Spec) error {
+	for _, p := range []struct {
+		field string
+		set   bool
+	}{
+		{"solaris", spec.Solaris != nil}, {"windows", spec.Windows != nil}, {"vm", spec.VM != nil}, {"zos", spec.ZOS != nil},
+		{"freebsd", spec.FreeBSD != nil}, {"process.commandLine", spec.Process != nil && spec.Process.CommandLine != ""},
+		{"process.user.username", spec.Process != nil && spec.Process.User.Username != ""},
+	} {
+		if p.set {
+			return bad(p.field, "it is for another system: this runtime is for Linux")
+		}
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/cgroups"
@@ -36,13 +37,10 @@ type CreateOptions struct {
 
 // Create makes a container whose init waits for start.
 func (s *Store) Create(o *CreateOptions) error {
-	if o.Spec.Process != nil && o.Spec.Process.Terminal && o.ConsoleSocket == "" {
-		return errNoConsoleSocket
+	if err := checkConsole(o.Spec.Process != nil && o.Spec.Process.Terminal, true, o.ConsoleSocket); err != nil {
+		return err
 	}
-	if o.ConsoleSocket != "" && (o.Spec.Process == nil || !o.Spec.Process.Terminal) {
-		return errNoTerminal
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), abortSignals...)
+	ctx, stop := signal.NotifyContext(context.Background(), AbortSignals...)
 	defer stop()
 	c, err := s.create(ctx, o, nil)
 	if err != nil {
@@ -68,11 +66,12 @@ type creation struct {
 	conn      *seqpacket.Conn
 	init      *spawn.Process
 	idmaps    idmaps
+	hooked    bool // hooks of the runtime have begun
 }
 
 // create makes the container, locked until it returns. console takes the terminal; nil sends it to the console socket.
 func (s *Store) create(ctx context.Context, o *CreateOptions, console func(*os.File) error) (*Container, error) {
-	b := &creation{ctx: ctx, opts: o, spec: o.Spec, console: console}
+	b := &creation{ctx: ctx, opts: o, spec: o.Spec, console: console, idmaps: idmaps{}}
 	if b.console == nil {
 		b.console = b.sendConsole
 	}
@@ -91,6 +90,7 @@ func (s *Store) create(ctx context.Context, o *CreateOptions, console func(*os.F
 		_ = c.Close()
 		return nil, err
 	}
+	c.child = b.init
 	return c, nil
 }
 
@@ -105,7 +105,7 @@ func (b *creation) prepare(s *Store) (err error) {
 	if b.ns, err = openNamespaces(b.spec); err != nil {
 		return err
 	}
-	privileged := rootOfHost()
+	privileged := RootOfHost()
 	b.cg, err = cgroups.New(b.spec, s.cgroupOptions(b.opts.ID, b.spec, privileged))
 	if err != nil {
 		b.ns.close()
@@ -139,8 +139,9 @@ func (b *creation) make() error {
 		return err
 	}
 	defer b.conn.Close()
+	defer b.idmaps.close()
 	// With init gone everything that waits for it ends.
-	defer context.AfterFunc(b.ctx, b.init.Kill)()
+	defer context.AfterFunc(b.ctx, b.init.Stop)()
 	if err := b.conn.Send(libinit.MsgPlan, b.plan.Encode()); err != nil {
 		return b.gone(err)
 	}
@@ -156,7 +157,7 @@ func (b *creation) begin() error {
 	b.rec = record{
 		Version: b.spec.Version, ID: b.opts.ID, Bundle: b.opts.Bundle, Rootfs: rootfs(b.spec, b.opts.Bundle),
 		Created: time.Now().UTC(), Annotations: b.spec.Annotations, Owner: os.Geteuid(), Creator: creator,
-		Cgroup: b.cg.Saved(), SharedPid: !b.ns.has(unix.CLONE_NEWPID),
+		Cgroup: b.cg.Saved(), SharedPid: !b.ns.has(unix.CLONE_NEWPID), NoProcess: b.spec.Process == nil,
 	}
 	if h := b.spec.Hooks; h != nil {
 		b.rec.Poststart, b.rec.Poststop = h.Poststart, h.Poststop
@@ -265,11 +266,21 @@ func (b *creation) undo() {
 	if b.init != nil {
 		b.init.Kill()
 	}
-	b.destroy()
+	if err := b.destroy(b.hooked); err != nil {
+		logrus.Warn(err)
+	}
 }
 
-// abortSignals end a command that makes a container; what is half made is removed first.
-var abortSignals = []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT}
+// makeRDT makes the group of Intel RDT that the configuration asks for.
+func (b *creation) makeRDT() (err error) {
+	if b.spec.Linux.IntelRdt == nil {
+		return nil
+	}
+	return errors.ErrUnsupported
+}
+
+// AbortSignals end a command that makes a container; what is half made is removed first.
+var AbortSignals = []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT}
 
 var (
 	errNoConsoleSocket = errors.New("cannot allocate tty if mydocker will detach without setting console socket")

@@ -82,7 +82,7 @@ func (c *Container) exec(ctx context.Context, o *ExecOptions, console func(*os.F
 		return nil, err
 	}
 	defer x.conn.Close()
-	defer context.AfterFunc(ctx, x.init.Kill)()
+	defer context.AfterFunc(ctx, x.init.Stop)()
 	if err := x.talk(plan); err != nil {
 		x.init.Kill()
 		return nil, err
@@ -137,7 +137,7 @@ func (x *execution) spawn() error {
 	command := &spawn.Command{
 		Exe: self, Args: libinit.Args(len(x.preserved), false), Env: libinit.Environ(),
 		Files:   append(append(stdio(), x.preserved...), theirs),
-		JoinPid: target, JoinFlags: int(flags), Privileged: rootOfHost(), UserRoot: inUser, Cgroup: dir,
+		JoinPid: target, JoinFlags: flags, Privileged: RootOfHost(), UserRoot: inUser, Cgroup: dir,
 		Placed: x.placed,
 	}
 	if x.init, err = command.Start(); err != nil {
@@ -162,7 +162,7 @@ func (x *execution) placed(pid int) error {
 		}
 	}
 	if score := x.opts.Process.OOMScoreAdj; score != nil {
-		return setOOMScore(pid, *score, !rootOfHost())
+		return setOOMScore(pid, *score, !RootOfHost())
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ func (b *creation) planOptions(privileged bool) *libinit.Options {
 
 // execPlanOptions is the same for a further process.
 func (s *Store) execPlanOptions(x *execution) *libinit.Options {
-	o := hostOptions(x.opts.Process, !rootOfHost())
+	o := hostOptions(x.opts.Process, !RootOfHost())
 	o.PreserveFDs = len(x.preserved)
 	o.ListenFDs = listenFDs()
 	return o

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
-	"mydocker/internal/tty"
+	"mydocker/internal/scm"
 )
 
 // stdio are the descriptors that the program inherits.
@@ -45,9 +45,19 @@ func (b *creation) sendConsole(master *os.File) error {
 	return sendConsole(b.opts.ConsoleSocket, master)
 }
 
-func sendConsole(socket string, master *os.File) error { return tty.SendConsole(socket, master) }
+func sendConsole(socket string, master *os.File) error {
+	if err := scm.Send(socket, []byte(master.Name()), master); err != nil {
+		return fault.New(fault.Console, "", fmt.Errorf("hand over terminal: %w", err))
+	}
+	return nil
+}
 
-func sendPidfd(socket string, pidfd *os.File) error { return tty.SendPidfd(socket, pidfd) }
+func sendPidfd(socket string, pidfd *os.File) error {
+	if err := scm.Send(socket, []byte("pidfd"), pidfd); err != nil {
+		return fault.New(fault.Usage, "", fmt.Errorf("hand over pidfd: %w", err))
+	}
+	return nil
+}
 
 // writePidFile writes the pid, digits only. The file appears complete; a link of that name is replaced, not followed.
 func writePidFile(path string, pid int) error {

@@ -99,9 +99,9 @@ func openNamespace(path string, flag uintptr) (*os.File, error) {
 	return f, nil
 }
 
-// rootOfHost tells whether the caller is root of the initial user namespace, which may do without maps, delegation
+// RootOfHost tells whether the caller is root of the initial user namespace, which may do without maps, delegation
 // and the like. The initial user namespace is the one that maps every ID.
-func rootOfHost() bool {
+func RootOfHost() bool {
 	if os.Geteuid() != 0 {
 		return false
 	}

@@ -9,11 +9,12 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/sirupsen/logrus"
-	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
 	"mydocker/internal/hooks"
 	"mydocker/internal/netdev"
+	"mydocker/internal/scm"
+	"mydocker/internal/seqpacket"
 	"mydocker/internal/wire"
 	"mydocker/libinit"
 )
@@ -113,8 +114,8 @@ func takeFile(m *message, use func(*os.File) error) error {
 // sendSource opens the source of a mount for init, which may not see it from inside.
 func (b *creation) sendSource(body []byte) error {
 	var want libinit.Source
-	if err := wire.Unmarshal(body, &want); err != nil || want.Mount < 0 || want.Mount >= len(b.spec.Mounts) {
-		return fault.New(fault.Internal, "", errors.New("source of a mount that is not there"))
+	if err := wire.Unmarshal(body, &want); err != nil {
+		return fault.New(fault.Internal, "", errors.New("source: malformed request"))
 	}
 	idmap, err := b.idmap(want.Mount)
 	if err != nil {
@@ -204,22 +205,11 @@ func sendListener(path string, state *specs.ContainerProcessState, f *os.File) e
 	if err != nil {
 		return fault.New(fault.Internal, "", err)
 	}
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	// An agent that does not take what it is sent must not hold the runtime up.
-	wait := unix.Timeval{Sec: 10}
-	err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &wait)
-	if err == nil {
-		err = unix.Connect(fd, &unix.SockaddrUnix{Name: path})
-	}
-	if err == nil {
-		err = unix.Sendmsg(fd, body, unix.UnixRights(int(f.Fd())), nil, unix.MSG_NOSIGNAL)
-	}
-	if err != nil {
-		return fault.New(fault.Seccomp, "linux.seccomp.listenerPath", fmt.Errorf("failed to connect with seccomp agent %s: %w", path, err))
+	if err := scm.Send(path, body, f); err != nil {
+		return fault.New(fault.Seccomp, "linux.seccomp.listenerPath", fmt.Errorf("failed to connect with seccomp agent: %w", err))
 	}
 	return nil
 }
+
+// message is what init sends.
+type message = seqpacket.Message

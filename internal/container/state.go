@@ -58,7 +58,8 @@ type record struct {
 	Poststop  []specs.Hook   `json:"poststop,omitempty"`
 	// SharedPid says that the container has no pid namespace of its own: its processes outlive init.
 	SharedPid bool   `json:"sharedPid,omitempty"`
-	Notify    string `json:"notify,omitempty"` // the host's NOTIFY_SOCKET
+	NoProcess bool   `json:"noProcess,omitempty"` // config.json has no process
+	Notify    string `json:"notify,omitempty"`    // the host's NOTIFY_SOCKET
 }
 
 // read reads state.json. A container whose directory has none is one that a create has just begun (or has died on).

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
+	"mydocker/internal/spawn"
 )
 
 // Errors whose texts engines match.
@@ -47,6 +48,7 @@ type Container struct {
 	store *Store
 	dir   *os.File
 	rec   record
+	child *spawn.Process // init, in the command that has created it
 }
 
 // ID is the container's name.

@@ -1,0 +1,162 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"mydocker/internal/fault"
+	"mydocker/internal/signals"
+	"mydocker/internal/spawn"
+	"mydocker/internal/tty"
+)
+
+// RunOptions are what run is given.
+type RunOptions struct {
+	CreateOptions
+	Detach      bool
+	Keep        bool // the container stays when its process has ended
+	NoSubreaper bool
+}
+
+// Run creates and starts a container. In the foreground it waits for its end and returns its exit code.
+func (s *Store) Run(o *RunOptions) (int, error) {
+	terminal := o.Spec.Process != nil && o.Spec.Process.Terminal
+	if err := checkConsole(terminal, o.Detach, o.ConsoleSocket); err != nil {
+		return 0, err
+	}
+	f := newForeground(o.Detach)
+	defer f.close()
+	if !o.Detach && !o.NoSubreaper {
+		if err := signals.BecomeSubreaper(); err != nil {
+			return 0, err
+		}
+	}
+	c, err := s.create(f.ctx, &o.CreateOptions, f.console(terminal))
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	return c.run(f, o)
+}
+
+func (c *Container) run(f *foreground, o *RunOptions) (int, error) {
+	if err := f.attach(c.child); err != nil {
+		return 0, errors.Join(err, c.locked(c.stopAndDestroy))
+	}
+	err := c.Start(f.ctx)
+	var failed *StartError
+	switch {
+	case errors.As(err, &failed) && !o.Detach:
+		// Init has said why on the program's own stderr, and its exit code is the program's.
+	case err != nil:
+		return 0, errors.Join(err, c.ifThere(c.stopAndDestroy))
+	case o.Detach:
+		return 0, nil
+	}
+	status, err := f.wait(c.child)
+	if err != nil {
+		return 0, err
+	}
+	c.explainEnd(status)
+	if !o.Keep {
+		err = c.ifThere(func() error { return c.destroy(true) })
+	}
+	return signals.ExitCode(status), err
+}
+
+// ifThere does what is left to do with a container that another command may have deleted meanwhile.
+func (c *Container) ifThere(f func() error) error {
+	if err := c.locked(f); !errors.Is(err, ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// checkConsole tells whether a terminal has somebody to take it.
+func checkConsole(terminal, detach bool, socket string) error {
+	switch {
+	case terminal && detach && socket == "":
+		return fault.Hint(fault.New(fault.Console, "process.terminal", errNoConsoleSocket),
+			"give --console-socket, or set process.terminal to false")
+	case socket != "" && !(terminal && detach):
+		return fault.New(fault.Console, "process.terminal", errNoTerminal)
+	}
+	return nil
+}
+
+// foreground is what stands between the caller and a process that is waited for.
+type foreground struct {
+	ctx      context.Context // ends when the command is told to end before the process runs
+	catcher  *signals.Catcher
+	detach   bool
+	master   *os.File
+	terminal *tty.Terminal
+}
+
+func newForeground(detach bool) *foreground {
+	ctx, catcher := signals.Catch()
+	return &foreground{ctx: ctx, catcher: catcher, detach: detach}
+}
+
+// console takes the master of the process's terminal, unless that goes to the console socket.
+func (f *foreground) console(terminal bool) func(*os.File) error {
+	if !terminal || f.detach {
+		return nil
+	}
+	return func(master *os.File) error {
+		f.master = master
+		return nil
+	}
+}
+
+// attach joins the terminals and forwards signals from now on.
+func (f *foreground) attach(p *spawn.Process) (err error) {
+	if f.detach {
+		return nil
+	}
+	if f.master != nil {
+		if f.terminal, err = tty.Attach(f.master); err != nil {
+			return err
+		}
+	}
+	f.catcher.Forward(func(s unix.Signal) { _ = unix.PidfdSendSignal(int(p.Pidfd.Fd()), s, nil, 0) })
+	return nil
+}
+
+func (f *foreground) wait(p *spawn.Process) (unix.WaitStatus, error) {
+	status, err := signals.Wait(p.Pid)
+	if f.terminal != nil {
+		f.terminal.Close()
+		f.terminal = nil
+	}
+	return status, err
+}
+
+func (f *foreground) close() {
+	if f.terminal != nil {
+		f.terminal.Close()
+	}
+	f.catcher.Stop()
+}
+
+// Exec runs a further process in the container. In the foreground it waits for its end and returns its exit code.
+func (c *Container) Exec(o *ExecOptions) (int, error) {
+	if err := checkConsole(o.Process.Terminal, o.Detach, o.ConsoleSocket); err != nil {
+		return 0, err
+	}
+	f := newForeground(o.Detach)
+	defer f.close()
+	p, err := c.exec(f.ctx, o, f.console(o.Process.Terminal))
+	if err != nil || o.Detach {
+		return 0, err
+	}
+	if err := f.attach(p); err != nil {
+		p.Kill()
+		return 0, err
+	}
+	status, err := f.wait(p)
+	return signals.ExitCode(status), err
+}

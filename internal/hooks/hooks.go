@@ -1,0 +1,98 @@
+// Package hooks runs the hooks of config.json (runtime-spec, config.md, "POSIX-platform Hooks").
+package hooks
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"mydocker/internal/fault"
+)
+
+// maxOutput is how much of a hook's output, in bytes, its error shows.
+const maxOutput = 4 << 10
+
+// Run runs the hooks of one kind in order, and stops at the first that fails. Each gets the state as JSON on its
+// stdin and dir, when it is not empty, as its working directory.
+func Run(ctx context.Context, list []specs.Hook, kind string, state *specs.State, dir string) error {
+	for i := range list {
+		if err := RunOne(ctx, list, i, kind, state, dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// RunOne runs one of the hooks of a kind.
+func RunOne(ctx context.Context, list []specs.Hook, i int, kind string, state *specs.State, dir string) error {
+	body, err := json.Marshal(state)
+	if err != nil {
+		return fault.New(fault.Internal, "", err)
+	}
+	h := &list[i]
+	out, errOut := &limited{}, &limited{}
+	err = run(ctx, h, body, dir, out, errOut)
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("error running %s hook #%d: %w, stdout: %s, stderr: %s", kind, i, err, out, errOut)
+	return fault.New(fault.Hook, fmt.Sprintf("hooks.%s[%d]", kind, i), err)
+}
+
+func run(ctx context.Context, h *specs.Hook, state []byte, dir string, out, errOut *limited) error {
+	if h.Timeout != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(*h.Timeout)*time.Second)
+		defer cancel()
+	}
+	cmd := exec.CommandContext(ctx, h.Path)
+	// args[0] is the name of the program (config.md: the same semantics as execv's argv).
+	if len(h.Args) > 0 {
+		cmd.Args = h.Args
+	}
+	// Exactly the hook's own environment: nil would be ours.
+	cmd.Env = append([]string{}, h.Env...)
+	cmd.Dir = dir
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(state), out, errOut
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	// A child that the hook leaves behind may hold its output open.
+	cmd.WaitDelay = time.Second
+	err := cmd.Run()
+	switch {
+	case ctx.Err() != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return fmt.Errorf("timeout after %d s", *h.Timeout)
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, exec.ErrWaitDelay), errors.Is(err, syscall.EPIPE):
+		// It ended well; that it did not read its stdin is its own affair.
+		return nil
+	}
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+			return fmt.Errorf("signal: %s", status.Signal())
+		}
+	}
+	return err
+}
+
+// limited keeps the beginning of what is written to it.
+type limited struct{ b strings.Builder }
+
+func (l *limited) Write(p []byte) (int, error) {
+	if room := maxOutput - l.b.Len(); room > 0 {
+		l.b.Write(p[:min(len(p), room)])
+	}
+	return len(p), nil
+}
+
+func (l *limited) String() string { return strings.TrimRight(l.b.String(), "\n") }

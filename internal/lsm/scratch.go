@@ -1,0 +1,4 @@
+package lsm
+
+func AppArmorEnabled() bool { return false }
+func SELinuxEnabled() bool  { return false }

@@ -1,0 +1,64 @@
+package libinit
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"mydocker/internal/fault"
+)
+
+// Cwd goes to the program's working directory, and makes it where it is missing.
+type Cwd struct{ Path string }
+
+// cwd is the working directory that root of the user namespace could not enter: its user may.
+type cwd struct{ path string }
+
+func (p *planner) cwd() error {
+	path := p.spec.Process.Cwd
+	if !strings.HasPrefix(path, "/") {
+		return fault.New(fault.Config, "process.cwd", fmt.Errorf("Cwd must be an absolute path: %q", path)) //nolint:staticcheck // known text
+	}
+	p.add("process.cwd", &Cwd{path})
+	return nil
+}
+
+func (s *Cwd) String() string { return "change directory to " + s.Path }
+
+// Do resolves the path inside the root filesystem, without /proc/self/fd and its like: there is no way to a
+// directory of the host (CVE-2024-21626).
+func (s *Cwd) Do(e *Env) error {
+	fd, _, err := target{path: s.Path}.open(int(e.Root.Fd()))
+	if err == nil {
+		err = unix.Fchdir(fd)
+		_ = unix.Close(fd)
+	}
+	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) {
+		e.cwd.path = s.Path
+		return nil
+	}
+	return cwdError(s.Path, err)
+}
+
+func cwdError(path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("chdir to cwd (%q) set in config.json failed: %w", path, err)
+	return fault.New(fault.Process, "process.cwd", err)
+}
+
+// again tries as the program's user. Init is inside by now: a path cannot lead out.
+func (c cwd) again(root int) error {
+	if c.path == "" {
+		return nil
+	}
+	fd, err := openIn(root, c.path, 0)
+	if err == nil {
+		err = unix.Fchdir(fd)
+		_ = unix.Close(fd)
+	}
+	return cwdError(c.path, err)
+}

@@ -1,0 +1,62 @@
+package libinit
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"mydocker/internal/fault"
+	"mydocker/internal/seccomp"
+)
+
+// Exec makes init the program.
+type Exec struct {
+	Args    []string
+	Env     []string
+	SetHome bool            // HOME is what the step Home has found
+	Filter  *seccomp.Filter // nil without, or when the step Filter has loaded it
+}
+
+func (s *Exec) String() string {
+	text := "execute " + strings.Join(s.Args, " ")
+	if s.Filter != nil {
+		text += fmt.Sprintf(" under a seccomp filter (%d instructions)", s.Filter.Len())
+	}
+	return text
+}
+
+// Do returns only when execve fails. Once the filter is loaded nothing is called but execve: a profile may refuse,
+// or kill for, whatever else.
+func (s *Exec) Do(e *Env) error {
+	env := s.Env
+	if s.SetHome {
+		env = append(env, "HOME="+e.home)
+	}
+	path, err := unix.BytePtrFromString(e.program)
+	if err != nil {
+		return fault.New(fault.Config, "process.args[0]", err)
+	}
+	args, err := syscall.SlicePtrFromStrings(s.Args)
+	if err != nil {
+		return fault.New(fault.Config, "process.args", err)
+	}
+	vars, err := syscall.SlicePtrFromStrings(env)
+	if err != nil {
+		return fault.New(fault.Config, "process.env", err)
+	}
+	// What init holds, and what it has been given above the preserved descriptors, ends with it.
+	if err := unix.CloseRange(uint(3+e.Preserved), ^uint(0)>>32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return fmt.Errorf("close descriptors: %w", err)
+	}
+	if s.Filter != nil {
+		if _, err := s.Filter.Load(); err != nil {
+			return loadError(err)
+		}
+	}
+	_, _, errno := unix.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(path)),
+		uintptr(unsafe.Pointer(&args[0])), uintptr(unsafe.Pointer(&vars[0])))
+	return e.diagnose(errno)
+}

@@ -1,0 +1,183 @@
+package libinit
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"mydocker/internal/fault"
+)
+
+func processKinds() []Step {
+	return []Step{
+		&AskHooks{}, &AskReady{}, &RunHooks{}, &Hostname{}, &Domainname{}, &Loopback{}, &Sysctls{}, &Console{},
+		&Keyring{}, &Personality{}, &Umask{}, &NoNewPrivileges{}, &Scheduler{}, &IOPriority{}, &MemoryPolicy{},
+		&Affinity{}, &Label{}, &User{}, &Home{}, &Cwd{}, &Bounding{}, &Capabilities{}, &Lookup{}, &Filter{},
+		&Wait{}, &Exec{},
+	}
+}
+
+// process plans how init becomes the program.
+func (p *planner) process() error {
+	p.keyring()
+	if p.makesNamespace(specs.NetworkNamespace) {
+		p.add("linux.namespaces", &Loopback{})
+	}
+	if p.spec.Process == nil {
+		p.add("", &AskReady{})
+		p.add("", &Wait{})
+		return nil
+	}
+	for _, part := range []func() error{p.personality, p.scheduler, p.ioPriority, p.memoryPolicy} {
+		if err := part(); err != nil {
+			return err
+		}
+	}
+	if s := p.spec.Process.Scheduler; s == nil || schedPolicies[s.Policy] != schedPolicies[specs.SchedDeadline] {
+		p.add("", &Affinity{})
+	}
+	return p.become(true)
+}
+
+// execProcess does the same for a further process.
+func (p *planner) execProcess() error {
+	p.keyring()
+	affinity := p.spec.Process.ExecCPUAffinity
+	if affinity != nil {
+		if err := p.execAffinity("initial", affinity.Initial); err != nil {
+			return err
+		}
+	}
+	for _, part := range []func() error{p.personality, p.scheduler, p.ioPriority, p.memoryPolicy} {
+		if err := part(); err != nil {
+			return err
+		}
+	}
+	if affinity == nil {
+		p.add("", &Affinity{})
+	} else if err := p.execAffinity("final", affinity.Final); err != nil {
+		return err
+	}
+	return p.become(false)
+}
+
+// become plans what init and a further process have in common: from privilege to program.
+func (p *planner) become(wait bool) error {
+	c := p.spec.Process
+	if len(c.Args) == 0 {
+		return fault.New(fault.Config, "process.args", errors.New("args must not be empty"))
+	}
+	if c.CommandLine != "" {
+		return fault.New(fault.Config, "process.commandLine", errors.New("commandLine is for Windows alone"))
+	}
+	env, hasHome, err := environ(c.Env)
+	if err != nil {
+		return err
+	}
+	env = append(env, p.listenEnv()...)
+	if u := c.User.Umask; u != nil {
+		p.add("process.user.umask", &Umask{*u})
+	}
+	if err := p.cwd(); err != nil {
+		return err
+	}
+	if !hasHome {
+		p.add("process.env", &Home{c.User.UID})
+	}
+	if err := p.label(); err != nil {
+		return err
+	}
+	bounding, capabilities := p.planCapabilities()
+	p.add("process.capabilities.bounding", bounding)
+	p.add("", &AskReady{})
+	p.add("process.user", &User{UID: c.User.UID, GID: c.User.GID, Groups: c.User.AdditionalGids})
+	p.add("process.capabilities", capabilities)
+	if c.NoNewPrivileges {
+		p.add("process.noNewPrivileges", &NoNewPrivileges{})
+	}
+	p.add("process.args[0]", &Lookup{Name: c.Args[0], Path: lookupEnv(env, "PATH")})
+	filter, err := p.planFilter()
+	if err != nil {
+		return err
+	}
+	if wait {
+		p.add("", &Wait{})
+		p.startContainerHooks()
+	}
+	p.add("process.args", &Exec{Args: c.Args, Env: env, SetHome: !hasHome, Filter: filter})
+	return nil
+}
+
+// keyring gives the process a session keyring of its own.
+func (p *planner) keyring() {
+	if !p.opts.NoNewKeyring {
+		label := ""
+		if c := p.spec.Process; c != nil && p.opts.SELinux {
+			label = c.SelinuxLabel
+		}
+		p.add("", &Keyring{label})
+	}
+}
+
+// makesNamespace tells whether the container has a new namespace of this type.
+func (p *planner) makesNamespace(kind specs.LinuxNamespaceType) bool {
+	return slices.ContainsFunc(p.spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool {
+		return n.Type == kind && n.Path == ""
+	})
+}
+
+// environ checks the environment and leaves of several variables of one name the last.
+func environ(list []string) (env []string, hasHome bool, err error) {
+	last := make(map[string]int, len(list))
+	for i, v := range list {
+		name, value, ok := strings.Cut(v, "=")
+		switch {
+		case !ok || name == "":
+			err := errors.New("invalid environment variable: missing '='")
+			if ok {
+				err = fmt.Errorf("invalid environment variable: %q has no name", v)
+			}
+			return nil, false, fault.New(fault.Config, fmt.Sprintf("process.env[%d]", i), err)
+		case strings.ContainsRune(v, 0):
+			return nil, false, fault.New(fault.Config, fmt.Sprintf("process.env[%d]", i),
+				errors.New("invalid environment variable: it contains a NUL byte"))
+		}
+		last[name] = i
+		if name == "HOME" {
+			hasHome = value != ""
+		}
+	}
+	env = make([]string, 0, len(last)+3)
+	for i, v := range list {
+		name, _, _ := strings.Cut(v, "=")
+		if last[name] == i && (name != "HOME" || hasHome) {
+			env = append(env, v)
+		}
+	}
+	return env, hasHome, nil
+}
+
+func lookupEnv(env []string, name string) string {
+	for _, v := range env {
+		if n, value, _ := strings.Cut(v, "="); n == name {
+			return value
+		}
+	}
+	return ""
+}
+
+// listenEnv tells the program of the sockets that it inherits (sd_listen_fds(3)): it is process 1 of its namespace.
+func (p *planner) listenEnv() []string {
+	var env []string
+	if p.opts.ListenFDs > 0 {
+		env = append(env, "LISTEN_FDS="+strconv.Itoa(p.opts.ListenFDs), "LISTEN_PID=1")
+	}
+	if p.opts.NotifySocket != "" {
+		env = append(env, "NOTIFY_SOCKET="+p.opts.NotifySocket)
+	}
+	return env
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"mydocker/internal/container"
+	"mydocker/internal/fault"
+)
+
+func listCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "list",
+		Usage:       "list the containers",
+		Description: "Lists the containers of this --root.",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Usage: "table or json", Value: "table"},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print IDs only"},
+		},
+		Action: func(_ context.Context, c *cli.Command) error {
+			if err := arguments(c, 0); err != nil {
+				return err
+			}
+			s, err := store(c)
+			if err != nil {
+				return err
+			}
+			all, err := s.List()
+			// The default root comes with the first container; one that was named has to be there.
+			if errors.Is(err, os.ErrNotExist) && !c.Root().IsSet("root") {
+				err = nil
+			}
+			if err != nil {
+				return err
+			}
+			return printList(c, all)
+		},
+	}
+}
+
+func printList(c *cli.Command, all []*container.State) error {
+	out := c.Root().Writer
+	if c.Bool("quiet") {
+		for _, s := range all {
+			if _, err := fmt.Fprintln(out, s.ID); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	switch c.String("format") {
+	case "json":
+		return json.NewEncoder(out).Encode(all)
+	case "table":
+		w := tabwriter.NewWriter(out, 12, 1, 3, ' ', 0)
+		fmt.Fprint(w, "ID\tPID\tSTATUS\tBUNDLE\tCREATED\tOWNER\n")
+		for _, s := range all {
+			fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\n", s.ID, s.Pid, s.Status, s.Bundle, s.Created.Format(time.RFC3339Nano), s.Owner)
+		}
+		return w.Flush()
+	}
+	return fault.New(fault.Usage, "", errors.New("invalid format option"))
+}

@@ -1,0 +1,32 @@
+package main
+
+import (
+	"context"
+	"os/signal"
+
+	"github.com/urfave/cli/v3"
+
+	"mydocker/internal/container"
+)
+
+func startCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "start",
+		Usage:       "start the process of a created container",
+		ArgsUsage:   "ID",
+		Description: "Lets the process that create has prepared become the program of config.json.",
+		Action: func(ctx context.Context, c *cli.Command) error {
+			if err := arguments(c, 1); err != nil {
+				return err
+			}
+			ctr, err := load(c)
+			if err != nil {
+				return err
+			}
+			defer ctr.Close()
+			ctx, stop := signal.NotifyContext(ctx, container.AbortSignals...)
+			defer stop()
+			return ctr.Start(ctx)
+		},
+	}
+}
