@@ -66,7 +66,8 @@ func exitWith(code int) error {
 }
 
 func run(args []string) int {
-	err := app().Run(context.Background(), args)
+	root := app()
+	err := root.Run(context.Background(), cutProgram(root, args))
 	if err == nil {
 		return 0
 	}
@@ -104,7 +105,7 @@ func app() *cli.Command {
 		},
 		Commands: []*cli.Command{
 			createCommand(), deleteCommand(), eventsCommand(), execCommand(), killCommand(), listCommand(),
-			pauseCommand(), psCommand(), resumeCommand(), runCommand(), startCommand(), stateCommand(), updateCommand(),
+			pauseCommand(), psCommand(), resumeCommand(), runCommand(), specCommand(), startCommand(), stateCommand(), updateCommand(),
 		},
 		Before: setUpLog,
 		Action: func(ctx context.Context, c *cli.Command) error {
