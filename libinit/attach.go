@@ -5,7 +5,12 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"mydocker/internal/fault"
 )
+
+// closeFd closes a descriptor whose close has nothing to report: nothing was written through it.
+func closeFd(fd int) { _ = unix.Close(fd) }
 
 // attach moves the detached mount to the place that at refers to, move_mount(2).
 func attach(mount, at int) error {
@@ -35,7 +40,23 @@ func setAttr(mount int, recursive bool, attr unix.MountAttr) error {
 	if recursive {
 		flags |= unix.AT_RECURSIVE
 	}
-	return unix.MountSetattr(mount, "", flags, &attr)
+	err := unix.MountSetattr(mount, "", flags, &attr)
+	switch {
+	case err == unix.ENOSYS:
+		return fault.Hint(err, "mydocker needs Linux 5.12, which brought mount_setattr")
+	case err == unix.EINVAL && (attr.Attr_set|attr.Attr_clr)&unix.MOUNT_ATTR_NOSYMFOLLOW != 0:
+		return fault.Hint(err, "nosymfollow needs Linux 5.14")
+	}
+	return err
+}
+
+// withAttr is the change that adds attributes. The field of access times is replaced as a whole.
+func withAttr(attr uint64) unix.MountAttr {
+	var clear uint64
+	if attr&unix.MOUNT_ATTR__ATIME != 0 {
+		clear = unix.MOUNT_ATTR__ATIME
+	}
+	return unix.MountAttr{Attr_set: attr, Attr_clr: clear}
 }
 
 // setPropagation sets the propagation type of a mount (MS_SHARED and its like, with MS_REC for all mounts below).

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -36,7 +37,7 @@ func (p *planner) newBind(i int, o *mountOptions, dest string) *Bind {
 		FromParent:     p.opts.UserNamespace && !p.opts.RootlessCaller || NeedsIDMap(p.spec, i),
 		ParentOnDenied: p.opts.UserNamespace,
 		MustBeProc:     dest == "/proc",
-		InsideProc:     len(dest) > len("/proc/") && dest[:len("/proc/")] == "/proc/",
+		InsideProc:     strings.HasPrefix(dest, "/proc/"),
 	}
 }
 
@@ -63,15 +64,15 @@ func (b *Bind) do(e *Env) error {
 		return err
 	}
 	if err := b.attributes(fd); err != nil {
-		_ = unix.Close(fd)
+		closeFd(fd)
 		return err
 	}
 	at, err := b.target(e, fd)
 	if err != nil {
-		_ = unix.Close(fd)
+		closeFd(fd)
 		return err
 	}
-	defer unix.Close(at)
+	defer closeFd(at)
 	use := useNone
 	if b.Target == "/proc" || b.Target == "/sys" {
 		use = useKeep
@@ -131,7 +132,14 @@ func lockedHint(err error) error {
 // target opens the place for the mount, made in the source's image when missing.
 func (b *Bind) target(e *Env, source int) (int, error) {
 	t := target{path: b.Target, noLinks: b.MustBeProc || b.InsideProc}
-	at, err := openTarget(e, t, source)
+	var at int
+	var err error
+	if proc := e.keptAt("/proc"); b.InsideProc && proc >= 0 {
+		// Links in the procfs itself, as /proc/net, are the kernel's.
+		at, err = openIn(proc, strings.TrimPrefix(b.Target, "/proc/"), 0)
+	} else {
+		at, err = openTarget(e, t, source)
+	}
 	if err != nil {
 		if t.noLinks && isLink(err) {
 			return -1, notOrdinary("bind")
@@ -139,7 +147,7 @@ func (b *Bind) target(e *Env, source int) (int, error) {
 		return -1, err
 	}
 	if err := b.check(source, at); err != nil {
-		_ = unix.Close(at)
+		closeFd(at)
 		return -1, err
 	}
 	return at, nil
@@ -170,7 +178,7 @@ func (b *Bind) check(source, at int) error {
 		return err
 	}
 	if b.InsideProc {
-		return nil // the plan has checked the path, and there was no link in it
+		return nil // the plan has checked the path, and the image has no link in it
 	}
 	if !b.MustBeProc {
 		return refuseProc(at, "bind")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -37,14 +38,19 @@ type CgroupHierarchies struct {
 }
 
 // newCgroup makes the step of a mount of type cgroup or cgroup2. On a v2 host both are the v2 tree.
-func (p *planner) newCgroup(m *specs.Mount, o *mountOptions, dest string) Step {
+func (p *planner) newCgroup(i int, o *mountOptions, dest string) (Step, error) {
+	m := &p.spec.Mounts[i]
+	tree := p.opts.Cgroup == CgroupV2 || m.Type == "cgroup2"
+	if o.super != 0 || len(o.data) > 0 && !tree {
+		return nil, badMount(i, "options", "a cgroup mount takes only options of the mount itself, as ro and nosuid")
+	}
 	private := p.hasNamespace(specs.CgroupNamespace)
 	attr := o.set | o.recSet
-	if p.opts.Cgroup != CgroupV2 && m.Type == "cgroup" {
+	if !tree {
 		return &CgroupHierarchies{
 			Source: m.Source, Target: dest, Options: m.Options, Attr: attr, Propagation: o.propagation,
 			Private: private, Paths: p.opts.CgroupPaths, Label: p.mountLabel(),
-		}
+		}, nil
 	}
 	s := &CgroupTree{
 		Source: m.Source, Target: dest, Options: m.Options, Attr: attr, Data: splitData(o.data), Propagation: o.propagation,
@@ -53,7 +59,7 @@ func (p *planner) newCgroup(m *specs.Mount, o *mountOptions, dest string) Step {
 	if p.opts.Cgroup != CgroupV2 {
 		s.Host = cgroupRoot + "/unified"
 	}
-	return s
+	return s, nil
 }
 
 func (s *CgroupTree) String() string { return describe("mount cgroup2", s.Target, s.Options) }
@@ -68,7 +74,7 @@ func (s *CgroupTree) do(e *Env) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(at)
+	defer closeFd(at)
 	if err := refuseProc(at, "cgroup2"); err != nil {
 		return err
 	}
@@ -108,11 +114,11 @@ func (s *CgroupTree) bind(own string) (int, error) {
 		return -1, &os.PathError{Op: "bind", Path: path, Err: err}
 	}
 	if magic, err := filesystem(fd); err != nil || magic != unix.CGROUP2_SUPER_MAGIC {
-		_ = unix.Close(fd)
+		closeFd(fd)
 		return -1, fmt.Errorf("bind %s: not a cgroup2 filesystem", path)
 	}
-	if err := setAttr(fd, true, unix.MountAttr{Attr_set: s.Attr &^ unix.MOUNT_ATTR__ATIME}); err != nil {
-		_ = unix.Close(fd)
+	if err := setAttr(fd, true, withAttr(s.Attr)); err != nil {
+		closeFd(fd)
 		return -1, fmt.Errorf("mount_setattr: %w", err)
 	}
 	return fd, nil
@@ -136,7 +142,7 @@ func (s *CgroupHierarchies) do(e *Env) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(at)
+	defer closeFd(at)
 	if err := refuseProc(at, "cgroup"); err != nil {
 		return err
 	}
@@ -145,18 +151,18 @@ func (s *CgroupHierarchies) do(e *Env) error {
 		return err
 	}
 	if err := attach(dir, at); err != nil {
-		_ = unix.Close(dir)
+		closeFd(dir)
 		return os.NewSyscallError("move_mount", err)
 	}
 	// Nobody but init can see the tmpfs yet: the names in it are its own.
 	for i := range all {
 		if err := s.hierarchy(dir, &all[i]); err != nil {
-			_ = unix.Close(dir)
+			closeFd(dir)
 			return fmt.Errorf("cgroup %s: %w", strings.Join(all[i].names, ","), err)
 		}
 	}
-	if err := setAttr(dir, true, unix.MountAttr{Attr_set: s.Attr &^ unix.MOUNT_ATTR__ATIME}); err != nil {
-		_ = unix.Close(dir)
+	if err := setAttr(dir, true, withAttr(s.Attr)); err != nil {
+		closeFd(dir)
 		return fmt.Errorf("mount_setattr: %w", err)
 	}
 	return e.finish(dir, s.Target, s.Propagation, useNone)
@@ -183,7 +189,7 @@ func (s *CgroupHierarchies) hierarchy(dir int, h *hierarchy) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
+	defer closeFd(fd)
 	name := h.directory()
 	if err := unix.Mkdirat(dir, name, 0o755); err != nil {
 		return err
@@ -250,11 +256,29 @@ func (h *hierarchy) directory() string {
 
 // ownCgroups reads init's cgroups in the v1 hierarchies.
 func ownCgroups() ([]hierarchy, error) {
-	b, err := os.ReadFile("/proc/self/cgroup")
+	// Not os.ReadFile: the first file that package os opens brings its poller to life, which costs more than all
+	// the rest here.
+	const name = "/proc/self/cgroup"
+	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, err
+		return nil, &os.PathError{Op: "open", Path: name, Err: err}
 	}
-	return parseCgroups(string(b)), nil
+	defer closeFd(fd)
+	b := make([]byte, 0, 4096)
+	for {
+		n, err := unix.Read(fd, b[len(b):cap(b)])
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return nil, &os.PathError{Op: "read", Path: name, Err: err}
+		case n == 0:
+			return parseCgroups(string(b)), nil
+		default:
+			if b = b[:len(b)+n]; len(b) == cap(b) {
+				b = slices.Grow(b, len(b))
+			}
+		}
+	}
 }
 
 // parseCgroups reads /proc/PID/cgroup, cgroups(7). The v2 tree, which has no controllers there, is left out.

@@ -18,7 +18,7 @@ func copyUp(from, to int) error {
 	}
 	dst, err := openDirectory(to, ".")
 	if err != nil {
-		_ = unix.Close(src)
+		closeFd(src)
 		return err
 	}
 	return copyTree(src, dst)
@@ -31,9 +31,9 @@ func openDirectory(dir int, name string) (int, error) {
 
 // copyTree copies between two directories, and closes them.
 func copyTree(from, to int) error {
-	defer unix.Close(to)
+	defer closeFd(to)
 	f := os.NewFile(uintptr(from), "directory")
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	names, err := f.Readdirnames(-1)
 	if err != nil {
 		return err
@@ -86,7 +86,7 @@ func copyDirectory(from, to int, name string) error {
 	}
 	dst, err := openDirectory(to, name)
 	if err != nil {
-		_ = unix.Close(src)
+		closeFd(src)
 		return err
 	}
 	return copyTree(src, dst)
@@ -98,13 +98,13 @@ func copyFile(from, to int, name string, mode uint32) error {
 		return err
 	}
 	in := os.NewFile(uintptr(src), name)
-	defer in.Close()
+	defer func() { _ = in.Close() }()
 	dst, err := unix.Openat(to, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, mode&0o700)
 	if err != nil {
 		return err
 	}
 	out := os.NewFile(uintptr(dst), name)
-	defer out.Close()
+	defer func() { _ = out.Close() }()
 	if _, err := io.Copy(out, in); err != nil {
 		return err
 	}

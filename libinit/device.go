@@ -25,6 +25,7 @@ type Device struct {
 type Devices struct {
 	Nodes []Device
 	Bind  bool // in a user namespace no device can be made: the host's is bound
+	Plain bool // without a mount namespace of its own nothing can be bound
 }
 
 // defaultDevices are those that every container has (config-linux.md, "Default Devices").
@@ -56,7 +57,7 @@ func (p *planner) devices() error {
 			return nil
 		}
 	}
-	s := &Devices{Nodes: slices.Clone(defaultDevices[:]), Bind: p.opts.UserNamespace}
+	s := &Devices{Nodes: slices.Clone(defaultDevices[:]), Bind: p.opts.UserNamespace, Plain: !p.hasNamespace(specs.MountNamespace)}
 	if p.spec.Linux != nil {
 		for i := range p.spec.Linux.Devices {
 			d, err := newDevice(i, &p.spec.Linux.Devices[i])
@@ -142,18 +143,27 @@ func (s *Devices) Do(e *Env) error {
 	if err != nil {
 		return fault.New(fault.Device, "", fmt.Errorf("open /dev: %w", err))
 	}
-	defer unix.Close(dev)
+	defer closeFd(dev)
 	for i := range s.Nodes {
 		if err := s.node(root, dev, &s.Nodes[i]); err != nil {
 			return fault.New(fault.Device, "", fmt.Errorf("make device %s: %w", s.Nodes[i].Path, err))
 		}
 	}
 	for _, l := range devLinks {
+		if l.name == "core" && !e.hasKcore() {
+			continue
+		}
 		if err := link(dev, l.name, l.to); err != nil {
 			return fault.New(fault.Device, "", fmt.Errorf("make link /dev/%s: %w", l.name, err))
 		}
 	}
 	return nil
+}
+
+// hasKcore tells whether this kernel has /proc/kcore.
+func (e *Env) hasKcore() bool {
+	proc := e.keptAt("/proc")
+	return proc >= 0 && unix.Faccessat(proc, "kcore", unix.F_OK, 0) == nil
 }
 
 func (s *Devices) node(root, dev int, d *Device) error {
@@ -166,19 +176,19 @@ func (s *Devices) node(root, dev int, d *Device) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
+	defer closeFd(fd)
 	return s.place(fd, base, d)
 }
 
 func (s *Devices) place(dir int, name string, d *Device) error {
-	if s.Bind && d.Mode&unix.S_IFMT != unix.S_IFIFO {
+	if s.Bind && !s.Plain && d.Mode&unix.S_IFMT != unix.S_IFIFO {
 		return bindDevice(dir, name, d)
 	}
 	err := unix.Mknodat(dir, name, d.Mode, int(d.number()))
 	if err == unix.EEXIST {
 		err = replaceNode(dir, name, d)
 	}
-	if err == unix.EPERM && d.Mode&unix.S_IFMT != unix.S_IFIFO {
+	if err == unix.EPERM && !s.Plain && d.Mode&unix.S_IFMT != unix.S_IFIFO {
 		// No right to make devices, as inside another container: the host's may do.
 		return bindDevice(dir, name, d)
 	}
@@ -217,7 +227,7 @@ func bindDevice(dir int, name string, d *Device) error {
 	if err != nil {
 		return fmt.Errorf("bind the host's device: %w", err)
 	}
-	defer unix.Close(fd)
+	defer closeFd(fd)
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return err
@@ -229,7 +239,7 @@ func bindDevice(dir int, name string, d *Device) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(at)
+	defer closeFd(at)
 	return attach(fd, at)
 }
 
@@ -242,7 +252,7 @@ func openFile(dir int, name string) (int, error) {
 			if kind, err = fileType(at); err == nil && kind != unix.S_IFLNK {
 				return at, nil
 			}
-			_ = unix.Close(at)
+			closeFd(at)
 			if err == nil {
 				err = unix.Unlinkat(dir, name, 0)
 			}

@@ -27,7 +27,7 @@ func pickFilesystem(mount int) *fsContext {
 
 func (c *fsContext) close() {
 	if c.fd >= 0 {
-		_ = unix.Close(c.fd)
+		closeFd(c.fd)
 	}
 }
 

@@ -1,10 +1,6 @@
 package libinit
 
-import (
-	"strings"
-
-	"golang.org/x/sys/unix"
-)
+import "strings"
 
 // kept is a procfs or sysfs that stays open until its files are masked. Who shares the root filesystem can rename
 // the directory that it is mounted on, and a lookup of /proc/kcore then finds nothing to mask, while the mount is
@@ -19,12 +15,22 @@ func (e *Env) keep(path string, fd int) {
 	e.kept = append(e.kept, kept{path, fd})
 }
 
+// keptAt gives the descriptor of the mount that was kept for a path, -1 without one.
+func (e *Env) keptAt(path string) int {
+	for _, k := range e.kept {
+		if k.path == path {
+			return k.fd
+		}
+	}
+	return -1
+}
+
 // forget drops what a new mount at path covers.
 func (e *Env) forget(path string) {
 	left := e.kept[:0]
 	for _, k := range e.kept {
 		if k.path == path || strings.HasPrefix(k.path, strings.TrimSuffix(path, "/")+"/") {
-			_ = unix.Close(k.fd)
+			closeFd(k.fd)
 			continue
 		}
 		left = append(left, k)

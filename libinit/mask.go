@@ -70,7 +70,7 @@ type masker struct {
 func (m *masker) close() {
 	for _, fd := range [...]int{m.null, m.empty} {
 		if fd >= 0 {
-			_ = unix.Close(fd)
+			closeFd(fd)
 		}
 	}
 }
@@ -83,7 +83,7 @@ func (m *masker) mask(name string) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(at)
+	defer closeFd(at)
 	kind, err := fileType(at)
 	if err != nil {
 		return err
@@ -106,7 +106,7 @@ func (m *masker) maskFile(at int) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
+	defer closeFd(fd)
 	return attach(fd, at)
 }
 
@@ -125,7 +125,7 @@ func openNull(root int) (int, error) {
 		err = errNotNull
 	}
 	if err != nil {
-		_ = unix.Close(fd)
+		closeFd(fd)
 		return -1, err
 	}
 	return fd, nil
@@ -138,7 +138,7 @@ func (m *masker) maskDirectory(at int) error {
 		if err != nil {
 			return err
 		}
-		defer unix.Close(fd)
+		defer closeFd(fd)
 		return attach(fd, at)
 	}
 	c := openFilesystem("tmpfs")

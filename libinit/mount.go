@@ -62,7 +62,7 @@ func (m *Mount) do(e *Env) error {
 		}
 		return err
 	}
-	defer unix.Close(at)
+	defer closeFd(at)
 	if err := m.checkTarget(at); err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (m *Mount) do(e *Env) error {
 	}
 	if m.CopyUp && !made {
 		if err := copyUp(at, fd); err != nil {
-			_ = unix.Close(fd)
+			closeFd(fd)
 			return fmt.Errorf("copy up: %w", err)
 		}
 	}
@@ -89,7 +89,7 @@ func (m *Mount) do(e *Env) error {
 // place attaches a detached mount, whose descriptor it owns, at a target in the root filesystem.
 func (e *Env) place(fd, at int, path string, propagation []uint64, use mountUse) error {
 	if err := attach(fd, at); err != nil {
-		_ = unix.Close(fd)
+		closeFd(fd)
 		return os.NewSyscallError("move_mount", err)
 	}
 	return e.finish(fd, path, propagation, use)
@@ -98,7 +98,7 @@ func (e *Env) place(fd, at int, path string, propagation []uint64, use mountUse)
 // finish does what is left for a mount that is attached.
 func (e *Env) finish(fd int, path string, propagation []uint64, use mountUse) error {
 	if err := setPropagations(fd, propagation); err != nil {
-		_ = unix.Close(fd)
+		closeFd(fd)
 		return err
 	}
 	e.forget(path)
@@ -218,7 +218,7 @@ func (m *Mount) mountOld(e *Env, at int, data []string) error {
 		return err
 	}
 	if root, err := isMountRoot(fd); err != nil || !root {
-		_ = unix.Close(fd)
+		closeFd(fd)
 		return fmt.Errorf("the mount is not at its target: %w", unix.ESTALE)
 	}
 	return e.finish(fd, m.Target, m.Propagation, m.use())

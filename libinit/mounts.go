@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -34,7 +35,7 @@ func (p *planner) mounts() error {
 		}
 		p.add(field, step)
 	}
-	if p.opts.NotifyDir != "" {
+	if p.opts.NotifyDir != "" && p.hasNamespace(specs.MountNamespace) {
 		p.add("", &Bind{Index: -1, Source: p.opts.NotifyDir, Target: path.Dir(p.opts.NotifySocket)})
 	}
 	return nil
@@ -63,6 +64,9 @@ func (p *planner) mount(i int) (Step, error) {
 	if err := p.checkIDMap(i, &o); err != nil {
 		return nil, err
 	}
+	if o.bind && len(o.data) > 0 {
+		return nil, p.strayOption(i, o.data[0])
+	}
 	switch {
 	case o.remount:
 		return newRemount(m, &o, dest), nil
@@ -71,7 +75,7 @@ func (p *planner) mount(i int) (Step, error) {
 	case o.bind:
 		return p.newBind(i, &o, dest), nil
 	case m.Type == "cgroup" || m.Type == "cgroup2":
-		return p.newCgroup(m, &o, dest), nil
+		return p.newCgroup(i, &o, dest)
 	case m.Type == "":
 		return nil, badMount(i, "type", "type must not be empty for a mount that is not a bind")
 	}
@@ -81,6 +85,12 @@ func (p *planner) mount(i int) (Step, error) {
 func badMount(i int, field, text string) error {
 	field = "mounts[" + strconv.Itoa(i) + "]." + field
 	return fault.New(fault.Config, field, fmt.Errorf("%s: %s", field, text))
+}
+
+// strayOption is the error of an option of a filesystem where none is made.
+func (p *planner) strayOption(i int, option string) error {
+	field := "options[" + strconv.Itoa(slices.Index(p.spec.Mounts[i].Options, option)) + "]"
+	return badMount(i, field, strconv.Quote(option)+" is not an option of a bind mount")
 }
 
 // procFiles are the files in /proc that may be covered by a bind mount: they only show facts about the machine,
@@ -182,7 +192,7 @@ func (r *Remount) do(e *Env) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(at)
+	defer closeFd(at)
 	if root, err := isMountRoot(at); err != nil {
 		return err
 	} else if !root {

@@ -3,11 +3,11 @@ package libinit
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
 )
@@ -222,7 +222,7 @@ func TestProcTargets(t *testing.T) {
 		mount("none", host+"/file", "//proc/sysrq-trigger", "bind"),
 	} {
 		s := spec("/", m)
-		_, err := NewPlanOfRoot(&s)
+		_, err := planOfRoot(&s)
 		if err == nil || !strings.Contains(err.Error(), "must be mounted on ordinary directory") {
 			t.Errorf("%s: %v", m.Destination, err)
 		}
@@ -241,8 +241,8 @@ func TestProcTargets(t *testing.T) {
 	}
 }
 
-// NewPlanOfRoot is rootPlan with the options of an ordinary host.
-func NewPlanOfRoot(s *specs.Spec) (Plan, error) {
+// planOfRoot is rootPlan with the options of an ordinary host.
+func planOfRoot(s *specs.Spec) (Plan, error) {
 	return rootPlan(s, &Options{Cgroup: CgroupV2, Bundle: "/bundle"})
 }
 
@@ -256,6 +256,8 @@ func TestBadMounts(t *testing.T) {
 		"no type":        {mount("", "x", "/x"), "mounts[0].type"},
 		"NUL":            {mount("tmpfs", "x", "/x", "a", "b\x00"), "mounts[0].options[1]"},
 		"NUL source":     {mount("tmpfs", "x\x00", "/x"), "mounts[0].source"},
+		"stray option":   {mount("none", "/x", "/x", "bind", "ro", "size=1"), "mounts[0].options[2]"},
+		"cgroup option":  {mount("cgroup", "x", "/x", "sync"), "mounts[0].options"},
 		"copy up":        {mount("none", "/x", "/x", "bind", "tmpcopyup"), "mounts[0].options"},
 		"idmap alone":    {mount("none", "/x", "/x", "bind", "idmap"), "mounts[0].options"},
 		"idmap no bind":  {specs.Mount{Type: "tmpfs", Destination: "/x", UIDMappings: ids, GIDMappings: ids}, "mounts[0].uidMappings"},
@@ -263,141 +265,35 @@ func TestBadMounts(t *testing.T) {
 		"gid alone":      {specs.Mount{Destination: "/x", Options: []string{"bind"}, GIDMappings: ids}, "mounts[0].uidMappings"},
 	} {
 		s := spec("/", c.mount)
-		_, err := NewPlanOfRoot(&s)
+		_, err := planOfRoot(&s)
 		if f := fault.Of(err); f.Field != c.field || f.Code != fault.Config {
 			t.Errorf("%s: %v: field %q, code %s; want %q", name, err, f.Field, f.Code, c.field)
 		}
 	}
 }
 
-func TestDevices(t *testing.T) {
-	root := rootDir(t, "proc/", "dev/null", "dev/zero")
-	mode := os.FileMode(0o640)
-	uid, gid := uint32(3), uint32(4)
-	s := spec(root)
-	s.Linux.Devices = []specs.LinuxDevice{
-		{Path: "/dev/net/tun", Type: "c", Major: 10, Minor: 200, FileMode: &mode, UID: &uid, GID: &gid},
-		{Path: "/dev/loop", Type: "b", Major: 7, Minor: 1, FileMode: &mode},
-		{Path: "/dev/pipe", Type: "p", FileMode: &mode},
-		{Path: "/dev/full", Type: "u", Major: 1, Minor: 7, FileMode: &mode},
-	}
-	args := []string{
-		"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/net/tun", "/dev/loop", "/dev/pipe",
-		"/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/ptmx",
-	}
-	want := `/dev/null Dcrw-rw-rw- 0:0 1,3
-/dev/zero Dcrw-rw-rw- 0:0 1,5
-/dev/full Dcrw-r----- 0:0 1,7
-/dev/random Dcrw-rw-rw- 0:0 1,8
-/dev/urandom Dcrw-rw-rw- 0:0 1,9
-/dev/tty Dcrw-rw-rw- 0:0 5,0
-/dev/net/tun Dcrw-r----- 3:4 10,200
-/dev/loop Drw-r----- 0:0 7,1
-/dev/pipe prw-r----- 0:0 0,0
-/dev/fd Lrwxrwxrwx 0:0 0,0
-/dev/stdin Lrwxrwxrwx 0:0 0,0
-/dev/stdout Lrwxrwxrwx 0:0 0,0
-/dev/stderr Lrwxrwxrwx 0:0 0,0
-/dev/ptmx Lrwxrwxrwx 0:0 0,0`
-	for range 2 { // the second time they are there already
-		if out := must(t, &job{Spec: s, Probe: "stat", Args: args}); out != want {
-			t.Errorf("got\n%s\nwant\n%s", out, want)
-		}
-	}
-}
-
-func TestDevicesOfAUserNamespace(t *testing.T) {
-	s := spec(rootDir(t, "proc/"), mount("tmpfs", "tmpfs", "/dev", "mode=755"))
-	s.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.UserNamespace}}
-	out := must(t, &job{Spec: s, Options: Options{UserNamespace: true, RootlessCaller: true}, Probe: "stat", Args: []string{"/dev/null", "/dev/tty"}})
-	if !strings.Contains(out, "/dev/null Dcrw-rw-rw- 0:0 1,3") || !strings.Contains(out, " 5,0") {
-		t.Errorf("got %s", out)
-	}
-}
-
-// TestBoundDev leaves a /dev of the host alone.
-func TestBoundDev(t *testing.T) {
-	host := hostDir(t)
-	s := spec(rootDir(t, "proc/"), mount("none", host, "/dev/", "rbind"))
-	if out := must(t, &job{Spec: s, Probe: "ls", Args: []string{"/dev"}}); out != "file" {
-		t.Errorf("/dev has %q", out)
-	}
-}
-
-func TestMaskRefusesAFalseNull(t *testing.T) {
-	host := hostDir(t)
-	root := rootDir(t, "proc/", "secret")
-	s := spec(root, mount("none", host, "/dev", "rbind"))
-	s.Linux.MaskedPaths = []string{"/secret"}
-	if err := os.Symlink("/secret", filepath.Join(host, "null")); err != nil {
+func TestMountLabel(t *testing.T) {
+	const label = "system_u:object_r:container_file_t:s0:c1,c2"
+	s := defaultSpec("/rootfs")
+	s.Linux.MountLabel = label
+	plan, err := rootPlan(&s, &Options{SELinux: true, Cgroup: CgroupV1})
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := try(t, &job{Spec: s, Probe: "stat"}); err == nil || !strings.Contains(err.Error(), errNotNull.Error()) {
-		t.Errorf("got %v", err)
-	}
-}
-
-func TestRootPropagation(t *testing.T) {
-	for value, want := range map[string]string{"": "rw,relatime", "private": "rw,relatime", "rslave": "rw,relatime", "shared": "rw,relatime shared:", "unbindable": "rw,relatime unbindable"} {
-		t.Run(value, func(t *testing.T) {
-			s := spec(rootDir(t, "proc/"))
-			s.Linux.RootfsPropagation = value
-			s.Linux.ReadonlyPaths = []string{"/proc"}
-			line := mountLine(t, must(t, &job{Spec: s, Probe: "mountinfo"}), "/")
-			_, line, _ = strings.Cut(line, " / ")
-			got, _, _ := strings.Cut(line, " - ")
-			if strings.TrimRight(got, "0123456789") != want {
-				t.Errorf("got %q, want %q", got, want)
+	for _, e := range plan {
+		switch step := e.Step.(type) {
+		case *Mount:
+			want := step.Type == "tmpfs" || step.Type == "mqueue" || step.Type == "devpts"
+			if got := slices.Contains(step.Data, "context="+label); got != want {
+				t.Errorf("%s: labelled is %v, want %v", step, got, want)
 			}
-		})
-	}
-	s := spec(t.TempDir())
-	s.Linux.RootfsPropagation = "none"
-	if _, err := NewPlanOfRoot(&s); fault.Of(err).Field != "linux.rootfsPropagation" {
-		t.Errorf("got %v", err)
-	}
-}
-
-func TestNoPivot(t *testing.T) {
-	s := defaultSpec(rootDir(t))
-	out := must(t, &job{Spec: s, Options: Options{NoPivot: true}, Probe: "ls", Args: []string{"/"}})
-	if out != "dev proc sys" {
-		t.Errorf("/ has %s", out)
-	}
-}
-
-func TestMountOptionsTable(t *testing.T) {
-	names := MountOptions()
-	for i := 1; i < len(names); i++ {
-		if names[i-1] >= names[i] {
-			t.Errorf("%s is not in order", names[i])
-		}
-	}
-	for _, name := range names {
-		if o := findOption(name); o.name != name {
-			t.Errorf("%s is not found", name)
-		}
-	}
-}
-
-func FuzzMountOptions(f *testing.F) {
-	f.Add("ro,nosuid,mode=755")
-	f.Add("rbind,rro,rrw,,rslave,ridmap")
-	f.Fuzz(func(t *testing.T, text string) {
-		options := strings.Split(text, ",")
-		m := parseMountOptions(options)
-		if m.set&m.clear&^unix.MOUNT_ATTR__ATIME != 0 || m.recSet&m.recClear&^unix.MOUNT_ATTR__ATIME != 0 || m.super&m.superNot != 0 {
-			t.Errorf("%q: set and cleared: %+v", text, m)
-		}
-		for _, d := range m.data {
-			if d == "" || findOption(d).name != "" {
-				t.Errorf("%q: %q goes to the filesystem", text, d)
+		case *MaskPaths:
+			if step.Label != label {
+				t.Errorf("masks have the label %q", step.Label)
 			}
 		}
-		// What is given twice means the same.
-		again := parseMountOptions(append(options, options...))
-		if m.set != again.set || m.recSet != again.recSet || m.super != again.super {
-			t.Errorf("%q: %+v, twice %+v", text, m, again)
-		}
-	})
+	}
+	if _, err := rootPlan(&s, &Options{}); fault.Of(err).Field != "linux.mountLabel" {
+		t.Errorf("without SELinux: %v", err)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/moby/sys/mountinfo"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
@@ -15,6 +16,7 @@ import (
 type Pivot struct {
 	NoPivot bool // move and chroot instead, for a host whose root is a RAM disk
 	Shared  bool // the host's root is shared still: the detaching must not reach the host
+	Chroot  bool // the mount namespace is the host's: only the process gets the new root
 }
 
 // RootPropagation sets the propagation type of the root when it is complete.
@@ -25,13 +27,16 @@ type RootPropagation struct {
 
 // pivot adds the change of the root.
 func (p *planner) pivot() error {
-	s := &Pivot{NoPivot: p.opts.NoPivot, Shared: sharesRoot(p.spec)}
+	s := &Pivot{NoPivot: p.opts.NoPivot, Shared: sharesRoot(p.spec), Chroot: !p.hasNamespace(specs.MountNamespace)}
 	p.add("root.path", s)
 	return nil
 }
 
 func (s *Pivot) String() string {
-	if s.NoPivot {
+	switch {
+	case s.Chroot:
+		return "chroot"
+	case s.NoPivot:
 		return "move root filesystem to /, chroot"
 	}
 	return "pivot_root"
@@ -40,7 +45,10 @@ func (s *Pivot) String() string {
 // Do changes the root.
 func (s *Pivot) Do(e *Env) error {
 	do := s.pivot
-	if s.NoPivot {
+	switch {
+	case s.Chroot:
+		do = chroot
+	case s.NoPivot:
 		do = s.move
 	}
 	if err := do(e); err != nil {
@@ -57,7 +65,7 @@ func (s *Pivot) pivot(e *Env) error {
 		if old, err = unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
 			return &os.PathError{Op: "open", Path: "/", Err: err}
 		}
-		defer unix.Close(old)
+		defer closeFd(old)
 	}
 	if err := unix.Fchdir(int(e.Root.Fd())); err != nil {
 		return os.NewSyscallError("fchdir", err)
@@ -85,24 +93,38 @@ func (s *Pivot) pivot(e *Env) error {
 // reach of a process that gets out of a chroot: a full procfs or sysfs gives its files to who can mount one in a
 // user namespace.
 func (s *Pivot) move(e *Env) error {
-	if err := unix.Fchdir(int(e.Root.Fd())); err != nil {
-		return os.NewSyscallError("fchdir", err)
-	}
-	if err := hideFull(e); err != nil {
+	own, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", e.Root.Fd()))
+	if err != nil {
 		return err
 	}
+	if err := hideFull(own); err != nil {
+		return err
+	}
+	if own != "/" { // else it is there already, see Root
+		if err := s.moveToRoot(e); err != nil {
+			return fmt.Errorf("move the root filesystem to /: %w", err)
+		}
+	}
+	return chroot(e)
+}
+
+func (s *Pivot) moveToRoot(e *Env) error {
 	root, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return &os.PathError{Op: "open", Path: "/", Err: err}
 	}
-	defer unix.Close(root)
+	defer closeFd(root)
 	if s.Shared {
 		if err := setPropagation(root, unix.MS_PRIVATE); err != nil {
 			return fmt.Errorf("make / private: %w", err)
 		}
 	}
-	if err := attach(int(e.Root.Fd()), root); err != nil {
-		return fmt.Errorf("move the root filesystem to /: %w", err)
+	return attach(int(e.Root.Fd()), root)
+}
+
+func chroot(e *Env) error {
+	if err := unix.Fchdir(int(e.Root.Fd())); err != nil {
+		return os.NewSyscallError("fchdir", err)
 	}
 	if err := unix.Chroot("."); err != nil {
 		return os.NewSyscallError("chroot", err)
@@ -110,12 +132,9 @@ func (s *Pivot) move(e *Env) error {
 	return os.NewSyscallError("chdir", unix.Chdir("/"))
 }
 
-// hideFull takes away the full procfs and sysfs mounts of the host, or covers those that are locked.
-func hideFull(e *Env) error {
-	own, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", e.Root.Fd()))
-	if err != nil {
-		return err
-	}
+// hideFull takes away the full procfs and sysfs mounts outside of the root filesystem, which is at own, or covers
+// those that are locked.
+func hideFull(own string) error {
 	full, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
 		inside := m.Mountpoint == own || strings.HasPrefix(m.Mountpoint, own+"/")
 		return inside || m.Root != "/" || m.FSType != "proc" && m.FSType != "sysfs", false

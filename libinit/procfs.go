@@ -35,7 +35,7 @@ func (e *Env) openProc() (int, error) {
 	if openErr != nil {
 		return -1, err
 	}
-	defer unix.Close(visible)
+	defer closeFd(visible)
 	if kind, kindErr := filesystem(visible); kindErr != nil || kind != unix.PROC_SUPER_MAGIC || !isProcRoot(visible) {
 		return -1, err
 	}

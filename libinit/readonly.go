@@ -42,7 +42,7 @@ func (s *ReadonlyMounts) String() string {
 func (s *ReadonlyMounts) Do(e *Env) error {
 	for _, fd := range e.late {
 		err := setAttr(fd, false, unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
-		_ = unix.Close(fd)
+		closeFd(fd)
 		if err != nil {
 			return fault.New(fault.Mount, "", fmt.Errorf("make a mount read-only: %w", err))
 		}
@@ -82,12 +82,12 @@ func readonlyPath(e *Env, name string) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(at)
+	defer closeFd(at)
 	fd, err := cloneTree(at, "", true)
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
+	defer closeFd(fd)
 	if err := setAttr(fd, false, unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}); err != nil {
 		return err
 	}

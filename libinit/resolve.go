@@ -62,7 +62,7 @@ type walker struct {
 func (w *walker) walk(root int) (int, error) {
 	defer func() {
 		for _, fd := range w.stack {
-			_ = unix.Close(fd)
+			closeFd(fd)
 		}
 	}()
 	rest := strings.Split(w.path, "/")
@@ -91,7 +91,7 @@ func (w *walker) walk(root int) (int, error) {
 
 func (w *walker) pop() {
 	if n := len(w.stack); n > 0 {
-		_ = unix.Close(w.stack[n-1])
+		closeFd(w.stack[n-1])
 		w.stack = w.stack[:n-1]
 	}
 }
@@ -113,14 +113,14 @@ func (w *walker) step(root int, name string, rest []string) ([]string, error) {
 	}
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
-		_ = unix.Close(fd)
+		closeFd(fd)
 		return nil, err
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFLNK {
 		w.stack = append(w.stack, fd)
 		return rest, nil
 	}
-	defer unix.Close(fd)
+	defer closeFd(fd)
 	if w.links++; w.noLinks || w.links > maxLinks {
 		return nil, unix.ELOOP
 	}
@@ -140,7 +140,7 @@ func (w *walker) create(dir int, name string, last bool) error {
 	if last && w.file {
 		fd, err := unix.Openat(dir, name, unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o644)
 		if err == nil {
-			_ = unix.Close(fd)
+			closeFd(fd)
 		}
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
@@ -16,6 +17,7 @@ type Root struct {
 	Shared         bool   // mounts of the container are to reach the host: see Do
 	Private        bool   // host's mounts are not to reach the root filesystem
 	ParentOnDenied bool
+	Chroot         bool // there is no mount namespace of the container's own: nothing is mounted
 	// ReadonlyBelow makes the mounts below the root read-only: those of the host, whose root it is.
 	ReadonlyBelow bool
 }
@@ -46,13 +48,45 @@ func (p *planner) rootfs() error {
 	if p.spec.Root == nil || p.spec.Root.Path == "" {
 		return fault.New(fault.Config, "root.path", fmt.Errorf("root.path must not be empty"))
 	}
+	private := p.hasNamespace(specs.MountNamespace)
+	if !private {
+		if err := p.checkShared(); err != nil {
+			return err
+		}
+	}
 	p.add("root.path", &Root{
+		Chroot:         !private,
 		Path:           sourcePath(p.spec.Root.Path, p.opts.Bundle),
 		Shared:         propagation&unix.MS_SHARED != 0,
 		Private:        propagation&(unix.MS_PRIVATE|unix.MS_UNBINDABLE) != 0,
 		ParentOnDenied: p.opts.UserNamespace,
 		ReadonlyBelow:  p.spec.Root.Readonly && filepath.Clean(p.spec.Root.Path) == "/",
 	})
+	return nil
+}
+
+// checkShared refuses what would be mounted in the runtime's own mount namespace, for a container without one of its
+// own (config-linux.md, "Namespaces"): that is the host's.
+func (p *planner) checkShared() error {
+	l := p.spec.Linux
+	for _, c := range [...]struct {
+		field string
+		asked bool
+	}{
+		{"mounts", len(p.spec.Mounts) > 0},
+		{"root.readonly", p.spec.Root.Readonly},
+		{"linux.maskedPaths", l != nil && len(l.MaskedPaths) > 0},
+		{"linux.readonlyPaths", l != nil && len(l.ReadonlyPaths) > 0},
+		{"linux.rootfsPropagation", l != nil && l.RootfsPropagation != ""},
+		{"process.terminal", p.spec.Process != nil && p.spec.Process.Terminal},
+	} {
+		if c.asked {
+			return &fault.Error{
+				Code: fault.Config, Field: c.field, Hint: `add {"type": "mount"} to linux.namespaces`,
+				Err: fmt.Errorf("unable to apply %s without a private MNT namespace", c.field),
+			}
+		}
+	}
 	return nil
 }
 
@@ -67,6 +101,14 @@ func (r *Root) Do(e *Env) error {
 }
 
 func (r *Root) do(e *Env) error {
+	if r.Chroot {
+		fd, err := unix.Open(r.Path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return &os.PathError{Op: "open", Path: r.Path, Err: err}
+		}
+		e.Root = os.NewFile(uintptr(fd), "/")
+		return nil
+	}
 	// Sources of bind mounts stay slaves of the host's mounts, also when the root itself is to be private: their own
 	// options say what becomes of them. With shared they stay shared, so that the container's mounts in a volume
 	// that asks for it reach the host.
@@ -84,7 +126,7 @@ func (r *Root) do(e *Env) error {
 	if err != nil {
 		return &os.PathError{Op: "open", Path: r.Path, Err: err}
 	}
-	defer unix.Close(at)
+	defer closeFd(at)
 	if r.Shared {
 		// A mount on a shared one would appear on the host, and pivot_root(2) refuses.
 		if err := privateParent(at); err != nil {
@@ -142,10 +184,10 @@ func (r *Root) fromParent(e *Env, denied error) error {
 	}
 	at, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		_ = unix.Close(fd)
+		closeFd(fd)
 		return &os.PathError{Op: "open", Path: "/", Err: err}
 	}
-	defer unix.Close(at)
+	defer closeFd(at)
 	if r.Shared {
 		if err := setPropagation(at, unix.MS_PRIVATE); err != nil {
 			return fmt.Errorf("make / private: %w", err)
@@ -171,14 +213,14 @@ func privateParent(dir int) error {
 		root, err := isMountRoot(fd)
 		if err == nil && root {
 			err = setPropagation(fd, unix.MS_PRIVATE)
-			_ = unix.Close(fd)
+			closeFd(fd)
 			return err
 		}
 		var up int
 		if err == nil {
 			up, err = unix.Openat(fd, "..", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		}
-		_ = unix.Close(fd)
+		closeFd(fd)
 		if err != nil {
 			return fmt.Errorf("find the mount of the rootfs: %w", err)
 		}

@@ -4,16 +4,21 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"mydocker/internal/seqpacket"
+	"mydocker/internal/wire"
 )
 
 // The tests of the steps run them for real: the test binary starts itself again in new namespaces, does the part of
@@ -25,23 +30,25 @@ const (
 	jobEnv   = "MYDOCKER_TEST_JOB"
 )
 
+// firstID is the host's id of root in the user namespaces of the tests.
+const firstID = 1 << 20
+
 // job is what the child does.
 type job struct {
 	Spec    specs.Spec
 	Options Options
 	Probe   string
 	Args    []string
+
+	idmap *os.File // for id mapped mounts
 }
+
+// inside is the environment of the steps, for probes that need it.
+var inside Env
 
 // probes are run inside the container, after the root filesystem's steps.
 var probes = map[string]func(args []string) (string, error){
-	"mountinfo": func([]string) (string, error) {
-		if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
-			return "", err
-		}
-		b, err := os.ReadFile("/proc/self/mountinfo")
-		return string(b), err
-	},
+	"mountinfo": func([]string) (string, error) { return fromProc("self/mountinfo") },
 	"stat": func(args []string) (string, error) {
 		var all []string
 		for _, name := range args {
@@ -80,6 +87,27 @@ var probes = map[string]func(args []string) (string, error){
 		}
 		return strings.Join(all, "\n"), nil
 	},
+	"private proc": func([]string) (string, error) { return fromProc("self/comm") },
+	// Root can leave a chroot: with a directory outside of a second one it walks up to the root of all mounts.
+	"leave chroot": func(args []string) (string, error) {
+		if err := os.Mkdir("/below", 0o755); err != nil {
+			return "", err
+		}
+		if err := unix.Chroot("/below"); err != nil {
+			return "", err
+		}
+		for range 32 {
+			if err := unix.Chdir(".."); err != nil {
+				return "", err
+			}
+		}
+		var all []string
+		for _, name := range args {
+			_, err := os.Lstat(name)
+			all = append(all, fmt.Sprintf("%s %v", name, err == nil))
+		}
+		return strings.Join(all, "\n"), nil
+	},
 	"ls": func(args []string) (string, error) {
 		var all []string
 		for _, name := range args {
@@ -95,6 +123,22 @@ var probes = map[string]func(args []string) (string, error){
 	},
 }
 
+// fromProc reads a file of the private procfs.
+func fromProc(name string) (string, error) {
+	proc, err := inside.Proc()
+	if err != nil {
+		return "", err
+	}
+	fd, err := unix.Openat(int(proc.Fd()), name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", err
+	}
+	f := os.NewFile(uintptr(fd), name)
+	defer func() { _ = f.Close() }()
+	b, err := io.ReadAll(f)
+	return string(b), err
+}
+
 // TestInside is the child's side of try: it is nothing in a run of the tests.
 func TestInside(t *testing.T) {
 	if os.Getenv(childEnv) == "" {
@@ -103,10 +147,10 @@ func TestInside(t *testing.T) {
 	runtime.LockOSThread()
 	out, err := child()
 	if err != nil {
-		fmt.Fprint(os.NewFile(4, "error"), err)
+		_, _ = fmt.Fprint(os.NewFile(4, "error"), err)
 		os.Exit(1)
 	}
-	fmt.Fprint(os.NewFile(3, "result"), out)
+	_, _ = fmt.Fprint(os.NewFile(3, "result"), out)
 	os.Exit(0)
 }
 
@@ -123,9 +167,10 @@ func child() (string, error) {
 	if plan, err = Decode(plan.Encode()); err != nil {
 		return "", err
 	}
-	var e Env
+	e := &inside
+	*e = Env{Conn: seqpacket.New(os.NewFile(5, "parent"))}
 	for _, entry := range plan {
-		if err := entry.Step.Do(&e); err != nil {
+		if err := entry.Step.Do(e); err != nil {
 			return "", err
 		}
 	}
@@ -157,25 +202,69 @@ func try(t *testing.T, j *job) (string, error) {
 	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^TestInside$")
 	cmd.Args[0] = os.Args[0]
 	result, failure := tempFile(t), tempFile(t)
-	cmd.ExtraFiles = []*os.File{result, failure}
-	cmd.Env = append(os.Environ(), childEnv+"=1", jobEnv+"="+string(b))
+	conn, end, err := seqpacket.Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	cmd.ExtraFiles = []*os.File{result, failure, end}
+	// With -race a process sleeps a second before it ends, unless told not to.
+	cmd.Env = append(os.Environ(), childEnv+"=1", jobEnv+"="+string(b), "GORACE=atexit_sleep_ms=0")
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWNET | unix.CLONE_NEWUTS,
 		Pdeathsig:  unix.SIGKILL,
 	}
+	if j.Spec.Linux != nil && slices.Contains(j.Spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.CgroupNamespace}) {
+		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWCGROUP
+	}
 	if j.Options.UserNamespace {
 		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
-		m := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 1 << 16}}
+		m := []syscall.SysProcIDMap{{ContainerID: 0, HostID: firstID, Size: 1 << 16}}
 		cmd.SysProcAttr.UidMappings, cmd.SysProcAttr.GidMappings = m, m
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: 0, Gid: 0, NoSetGroups: true}
 	}
-	output, err := cmd.CombinedOutput()
+	var output strings.Builder
+	cmd.Stdout, cmd.Stderr = &output, &output
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = end.Close()
+	serve(t, conn, j)
+	err = cmd.Wait()
 	if text := contents(t, failure); text != "" {
 		return "", errors.New(text)
 	}
 	if err != nil {
-		t.Fatalf("%v\n%s", err, output)
+		t.Fatalf("%v\n%s", err, output.String())
 	}
 	return contents(t, result), nil
+}
+
+// serve is the parent: it opens the sources that the child asks for, until the child ends.
+func serve(t *testing.T, conn *seqpacket.Conn, j *job) {
+	t.Helper()
+	for {
+		m, err := conn.Receive()
+		if err != nil {
+			return
+		}
+		var want Source
+		if err := wire.Unmarshal(m.Body, &want); err != nil || m.Kind != MsgSource {
+			t.Errorf("message of kind %d: %v", m.Kind, err)
+			return
+		}
+		f, err := OpenSource(&j.Spec, want.Mount, j.Options.Bundle, j.idmap)
+		if err != nil {
+			err = conn.Send(MsgFailure, wire.Marshal(nil, AsFailure(err)))
+		} else {
+			err = conn.Send(MsgDone, nil, f)
+			_ = f.Close()
+		}
+		if err != nil {
+			t.Error(err)
+			return
+		}
+	}
 }
 
 func tempFile(t *testing.T) *os.File {
@@ -234,7 +323,10 @@ func rootDir(t *testing.T, names ...string) string {
 }
 
 func spec(root string, mounts ...specs.Mount) specs.Spec {
-	return specs.Spec{Root: &specs.Root{Path: root}, Mounts: mounts, Linux: &specs.Linux{}}
+	return specs.Spec{
+		Root: &specs.Root{Path: root}, Mounts: mounts,
+		Linux: &specs.Linux{Namespaces: []specs.LinuxNamespace{{Type: specs.MountNamespace}}},
+	}
 }
 
 // defaultMounts are those that `spec` writes.

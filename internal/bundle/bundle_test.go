@@ -14,7 +14,7 @@ import (
 )
 
 // minimal is the shortest configuration of a container that can run.
-const minimal = `{"ociVersion":"1.2.0","root":{"path":"rootfs"},"process":{"args":["sh"],"cwd":"/","user":{"uid":0,"gid":0}},"linux":{"namespaces":[{"type":"mount"}]}}`
+const minimal = `{"ociVersion":"1.2.0","root":{"path":"rootfs"},"process":{"args":["sh"],"cwd":"/","user":{"uid":0,"gid":0}}}`
 
 // with is minimal with further members of the top level, which win over its own.
 func with(t *testing.T, members string) []byte {
@@ -26,32 +26,10 @@ func with(t *testing.T, members string) []byte {
 	if err := json.Unmarshal([]byte(members), &more); err != nil {
 		t.Fatal(err)
 	}
-	if linux, found := more["linux"]; found {
-		more["linux"] = mountNamespace(t, linux)
-	}
 	for k, v := range more {
 		m[k] = v
 	}
 	b, err := json.Marshal(m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-// mountNamespace adds one at the end, for cases that are about something else.
-func mountNamespace(t *testing.T, linux json.RawMessage) json.RawMessage {
-	t.Helper()
-	var l map[string]any
-	if err := json.Unmarshal(linux, &l); err != nil {
-		t.Fatal(err)
-	}
-	if l == nil {
-		return linux
-	}
-	list, _ := l["namespaces"].([]any)
-	l["namespaces"] = append(list, map[string]string{"type": "mount"})
-	b, err := json.Marshal(l)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +93,6 @@ func TestParseRefuses(t *testing.T) {
 		"version missing":    {`{"ociVersion":""}`, "ociVersion", "must not be empty"},
 		"version 2":          {`{"ociVersion":"2.0.0"}`, "ociVersion", `version "2.0.0" is not supported`},
 		"version no number":  {`{"ociVersion":"one"}`, "ociVersion", "is not a version"},
-		"no mount namespace": {`{"linux":null}`, "linux.namespaces", "a mount namespace is missing"},
 		"windows":            {`{"windows":{"layerFolders":["a"]}}`, "windows", "another system"},
 		"no root":            {`{"root":null}`, "root", "must not be empty"},
 		"empty root":         {`{"root":{"path":""}}`, "root.path", "must not be empty"},

@@ -31,9 +31,6 @@ func namespaces(spec *specs.Spec) error {
 			return err
 		}
 	}
-	if namespace(spec, specs.MountNamespace) == nil {
-		return bad("linux.namespaces", "a mount namespace is missing: without one the container's mounts would be the host's")
-	}
 	return nil
 }
 

@@ -111,25 +111,32 @@ func takeFile(m *message, use func(*os.File) error) error {
 	return use(f)
 }
 
-// sendSource opens the source of a mount for init, which may not see it from inside.
+// sendSource opens the source of a mount for init, which may not see it from inside. Of a failure init is told: it
+// knows what the source is for.
 func (b *creation) sendSource(body []byte) error {
 	var want libinit.Source
 	if err := wire.Unmarshal(body, &want); err != nil {
 		return fault.New(fault.Internal, "", errors.New("source: malformed request"))
 	}
-	idmap, err := b.idmap(want.Mount)
+	f, err := b.source(want.Mount)
 	if err != nil {
-		return fault.At(fmt.Sprintf("mounts[%d]", want.Mount), err)
+		err = b.conn.Send(libinit.MsgFailure, wire.Marshal(nil, libinit.AsFailure(err)))
+	} else {
+		err = b.conn.Send(libinit.MsgDone, nil, f)
+		_ = f.Close()
 	}
-	f, err := libinit.OpenSource(b.spec, want.Mount, b.opts.Bundle, idmap)
 	if err != nil {
-		return fault.At(fmt.Sprintf("mounts[%d].source", want.Mount), err)
-	}
-	defer f.Close()
-	if err := b.conn.Send(libinit.MsgDone, nil, f); err != nil {
 		return b.gone(err)
 	}
 	return nil
+}
+
+func (b *creation) source(mount int) (*os.File, error) {
+	idmap, err := b.idmap(mount)
+	if err != nil {
+		return nil, err
+	}
+	return libinit.OpenSource(b.spec, mount, b.opts.Bundle, idmap)
 }
 
 // runHooks does what the host has to do between namespaces and pivot_root: devices and other limits that cannot

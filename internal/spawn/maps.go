@@ -2,12 +2,11 @@ package spawn
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
-	"unsafe"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -16,20 +15,19 @@ import (
 )
 
 // WriteMaps writes the ID maps of the user namespace that the process is in (user_namespaces(7)). Who is not
-// privileged may map his own ID alone; for more the set-user-ID programs newuidmap and newgidmap ask /etc/subuid and
-// /etc/subgid.
+// privileged may map his own IDs alone, and then has to deny setgroups inside; for more the set-user-ID programs
+// newuidmap and newgidmap ask /etc/subuid and /etc/subgid. A map without lines is not written.
 func WriteMaps(pid int, uids, gids []specs.LinuxIDMapping, privileged bool) error {
-	if len(uids) == 0 && len(gids) == 0 {
-		return nil
-	}
 	dir := "/proc/" + strconv.Itoa(pid) + "/"
-	if privileged || os.Geteuid() == 0 {
+	switch {
+	case privileged || os.Geteuid() == 0:
 		return writeBoth(dir, uids, gids)
-	}
-	if single(uids, os.Geteuid()) && single(gids, os.Getegid()) {
+	case single(uids, os.Geteuid()) && single(gids, os.Getegid()):
 		// The kernel asks that who cannot set groups outside gives it up inside, too.
-		if err := os.WriteFile(dir+"setgroups", []byte("deny"), 0); err != nil {
-			return mapError("linux.gidMappings", "deny setgroups", err)
+		if len(gids) > 0 {
+			if err := os.WriteFile(dir+"setgroups", []byte("deny"), 0); err != nil {
+				return mapError("linux.gidMappings", "deny setgroups", err)
+			}
 		}
 		return writeBoth(dir, uids, gids)
 	}
@@ -40,67 +38,96 @@ func WriteMaps(pid int, uids, gids []specs.LinuxIDMapping, privileged bool) erro
 }
 
 func writeBoth(dir string, uids, gids []specs.LinuxIDMapping) error {
-	if err := os.WriteFile(dir+"uid_map", lines(uids), 0); err != nil {
-		return mapError("linux.uidMappings", "write uid_map", err)
+	if err := writeMap(dir+"uid_map", "linux.uidMappings", uids); err != nil {
+		return err
 	}
-	if err := os.WriteFile(dir+"gid_map", lines(gids), 0); err != nil {
-		return mapError("linux.gidMappings", "write gid_map", err)
+	return writeMap(dir+"gid_map", "linux.gidMappings", gids)
+}
+
+func writeMap(path, field string, m []specs.LinuxIDMapping) error {
+	if len(m) == 0 {
+		return nil
 	}
-	return nil
+	err := os.WriteFile(path, lines(m), 0)
+	if err == nil {
+		return nil
+	}
+	what := mapError(field, "write "+filepath.Base(path), err)
+	switch cause(err) {
+	case unix.EINVAL:
+		return fault.Hint(what, "ranges must not be empty or overlap, and there may be 340 of them, in less than 4096 bytes")
+	case unix.EPERM:
+		return fault.Hint(what, "the caller may map only IDs that its own user namespace has (/proc/self/uid_map)")
+	}
+	return what
 }
 
 func mapError(field, what string, err error) error {
-	var path *os.PathError
-	if errors.As(err, &path) {
-		err = path.Err
-	}
-	return fault.New(fault.Namespace, field, fmt.Errorf("%s: %w", what, err))
+	return fault.New(fault.Namespace, field, fmt.Errorf("%s: %w", what, cause(err)))
 }
 
-// single tells whether the map is of the one ID that is the caller's.
+// single tells whether the map is of the one ID that is the caller's, or of none.
 func single(m []specs.LinuxIDMapping, id int) bool {
-	return len(m) == 1 && m[0].Size == 1 && m[0].HostID == uint32(id)
+	return len(m) == 0 || len(m) == 1 && m[0].Size == 1 && m[0].HostID == uint32(id)
 }
 
 func lines(m []specs.LinuxIDMapping) []byte {
-	var b bytes.Buffer
+	var b []byte
 	for _, l := range m {
-		fmt.Fprintf(&b, "%d %d %d\n", l.ContainerID, l.HostID, l.Size)
+		b = strconv.AppendUint(b, uint64(l.ContainerID), 10)
+		b = strconv.AppendUint(append(b, ' '), uint64(l.HostID), 10)
+		b = strconv.AppendUint(append(b, ' '), uint64(l.Size), 10)
+		b = append(b, '\n')
 	}
-	return b.Bytes()
+	return b
 }
 
 // helper runs newuidmap or newgidmap.
 func helper(name, field string, pid int, m []specs.LinuxIDMapping) error {
-	path, err := exec.LookPath(name)
+	if len(m) == 0 {
+		return nil
+	}
+	path, err := find(name)
 	if err != nil {
-		// Engines start the runtime without PATH.
-		path = "/usr/bin/" + name
+		return fault.Hint(fault.New(fault.Namespace, field, err), helperHint)
 	}
 	args := []string{strconv.Itoa(pid)}
-	for _, l := range m {
-		args = append(args, fmt.Sprint(l.ContainerID), fmt.Sprint(l.HostID), fmt.Sprint(l.Size))
+	for _, n := range bytes.Fields(lines(m)) {
+		args = append(args, string(n))
 	}
 	out, err := exec.Command(path, args...).CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("%s: %w: %s", name, err, bytes.TrimSpace(out))
-		return fault.Hint(fault.New(fault.Namespace, field, err),
-			"maps of more than your own ID need the package uidmap and a line for you in /etc/subuid and /etc/subgid")
+		return fault.Hint(fault.New(fault.Namespace, field, err), helperHint)
 	}
 	return nil
 }
 
-// UserNamespace makes a user namespace with these maps, which no process is in: for id-mapped mounts.
+const helperHint = "maps of more than your own ID need the package uidmap and a line for you in /etc/subuid and /etc/subgid"
+
+// find looks a program up. Engines may start the runtime without PATH.
+func find(name string) (string, error) {
+	if os.Getenv("PATH") != "" {
+		return exec.LookPath(name)
+	}
+	for _, dir := range []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"} {
+		if path, err := exec.LookPath(dir + "/" + name); err == nil {
+			return path, nil
+		}
+	}
+	return "", &exec.Error{Name: name, Err: exec.ErrNotFound}
+}
+
+// UserNamespace makes a user namespace with these maps, which no process is in: for id-mapped mounts. It takes the
+// privilege to map the IDs.
 func UserNamespace(uids, gids []specs.LinuxIDMapping) (*os.File, error) {
-	s := &spawn{Command: &Command{}}
-	defer s.close()
-	gateRead, err := s.pipes()
+	s, err := (&Command{}).prepare()
 	if err != nil {
 		return nil, err
 	}
+	defer s.close()
 	s.args.flags = unix.CLONE_NEWUSER
-	s.wait(gateRead)
-	s.call("exit", unix.SYS_EXIT_GROUP, 0)
+	s.wait()
 	if err := s.clone(); err != nil {
 		return nil, err
 	}
@@ -109,26 +136,9 @@ func UserNamespace(uids, gids []specs.LinuxIDMapping) (*os.File, error) {
 	if err := WriteMaps(s.process.Pid, uids, gids, true); err != nil {
 		return nil, err
 	}
-	return os.Open("/proc/" + strconv.Itoa(s.process.Pid) + "/ns/user")
-}
-
-// Ended tells how the process has ended, if it has.
-func (p *Process) Ended() (string, bool) {
-	var info unix.Siginfo
-	for {
-		err := unix.Waitid(unix.P_PID, p.Pid, &info, unix.WEXITED|unix.WNOWAIT, nil)
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil {
-			return "", false
-		}
-		break
+	f, err := os.Open("/proc/" + strconv.Itoa(s.process.Pid) + "/ns/user")
+	if err != nil {
+		return nil, fmt.Errorf("open user namespace of child: %w", cause(err))
 	}
-	// si_status of SIGCHLD lies behind pid and uid.
-	status := *(*int32)(unsafe.Add(unsafe.Pointer(&info), 24))
-	if info.Code == 1 { // CLD_EXITED
-		return "exit status " + strconv.Itoa(int(status)), true
-	}
-	return "signal: " + unix.SignalName(unix.Signal(status)), true
+	return f, nil
 }

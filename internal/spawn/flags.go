@@ -1,0 +1,57 @@
+package spawn
+
+import (
+	"strings"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// later are the namespaces that are unshared once the process is root of its user namespace.
+const later = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWNET | unix.CLONE_NEWCGROUP | unix.CLONE_NEWPID
+
+// flags are the CLONE_NEW* flags of the types of namespaces.
+var flags = [...]struct {
+	kind specs.LinuxNamespaceType
+	flag uintptr
+}{
+	{specs.UserNamespace, unix.CLONE_NEWUSER},
+	{specs.PIDNamespace, unix.CLONE_NEWPID},
+	{specs.MountNamespace, unix.CLONE_NEWNS},
+	{specs.UTSNamespace, unix.CLONE_NEWUTS},
+	{specs.IPCNamespace, unix.CLONE_NEWIPC},
+	{specs.NetworkNamespace, unix.CLONE_NEWNET},
+	{specs.CgroupNamespace, unix.CLONE_NEWCGROUP},
+	{specs.TimeNamespace, unix.CLONE_NEWTIME},
+}
+
+// flagOf is the CLONE_NEW* flag of a type, or 0, with which setns takes a namespace of any type.
+func flagOf(t specs.LinuxNamespaceType) uintptr {
+	for i := range flags {
+		if flags[i].kind == t {
+			return flags[i].flag
+		}
+	}
+	return 0
+}
+
+// flagNames names the namespaces among f, for errors.
+func flagNames(f uintptr) string {
+	f &= later | unix.CLONE_NEWUSER | unix.CLONE_NEWTIME
+	var b strings.Builder
+	for i := range flags {
+		if f&flags[i].flag != 0 {
+			if b.Len() > 0 {
+				b.WriteString(", ")
+			}
+			b.WriteString(string(flags[i].kind))
+		}
+	}
+	switch f {
+	case 0:
+		return "process"
+	case f & -f:
+		return b.String() + " namespace"
+	}
+	return b.String() + " namespaces"
+}
