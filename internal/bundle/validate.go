@@ -120,20 +120,36 @@ func paths(spec *specs.Spec) error {
 	return tooLong("root.path", spec.Root.Path, maxPath)
 }
 
+// hookKinds are the kinds of hooks by their names in the configuration.
+var hookKinds = []struct {
+	name string
+	of   func(*specs.Hooks) []specs.Hook
+}{
+	{"prestart", func(h *specs.Hooks) []specs.Hook { return h.Prestart }}, //nolint:staticcheck // deprecated, but of the spec
+	{"createRuntime", func(h *specs.Hooks) []specs.Hook { return h.CreateRuntime }},
+	{"createContainer", func(h *specs.Hooks) []specs.Hook { return h.CreateContainer }},
+	{"startContainer", func(h *specs.Hooks) []specs.Hook { return h.StartContainer }},
+	{"poststart", func(h *specs.Hooks) []specs.Hook { return h.Poststart }},
+	{"poststop", func(h *specs.Hooks) []specs.Hook { return h.Poststop }},
+}
+
+// Hooks are the names of the kinds of hooks that a configuration may have.
+func Hooks() []string {
+	names := make([]string, len(hookKinds))
+	for i, k := range hookKinds {
+		names[i] = k.name
+	}
+	return names
+}
+
 func hooks(spec *specs.Spec) error {
-	h := spec.Hooks
-	if h == nil {
+	if spec.Hooks == nil {
 		return nil
 	}
-	for _, kind := range []struct {
-		name  string
-		hooks []specs.Hook
-	}{
-		{"prestart", h.Prestart}, {"createRuntime", h.CreateRuntime}, {"createContainer", h.CreateContainer}, //nolint:staticcheck // deprecated, but of the spec
-		{"startContainer", h.StartContainer}, {"poststart", h.Poststart}, {"poststop", h.Poststop},
-	} {
-		for i := range kind.hooks {
-			if err := hook(fmt.Sprintf("hooks.%s[%d]", kind.name, i), &kind.hooks[i]); err != nil {
+	for _, kind := range hookKinds {
+		list := kind.of(spec.Hooks)
+		for i := range list {
+			if err := hook(fmt.Sprintf("hooks.%s[%d]", kind.name, i), &list[i]); err != nil {
 				return err
 			}
 		}
