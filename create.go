@@ -48,7 +48,7 @@ func create(c *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	o, err := createOptions(c)
+	o, err := createOptions(c, c.Args().First())
 	if err != nil {
 		return err
 	}
@@ -56,15 +56,15 @@ func create(c *cli.Command) error {
 }
 
 // createOptions reads the bundle and the flags of create.
-func createOptions(c *cli.Command) (*container.CreateOptions, error) {
-	if err := container.CheckID(c.Args().First()); err != nil {
+func createOptions(c *cli.Command, id string) (*container.CreateOptions, error) {
+	if err := container.CheckID(id); err != nil {
 		return nil, err
 	}
 	b, err := bundle.Load(c.String("bundle"))
 	if err != nil {
 		return nil, err
 	}
-	o := &container.CreateOptions{ID: c.Args().First(), Spec: b.Spec, Config: b.Config, Bundle: b.Dir}
+	o := &container.CreateOptions{ID: id, Spec: b.Spec, Config: b.Config, Bundle: b.Dir}
 	return o, processOptions(c, o)
 }
 

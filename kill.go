@@ -53,7 +53,7 @@ const lastSignal = 64
 func parseSignal(s string) (unix.Signal, error) {
 	unknown := fault.New(fault.Usage, "", fmt.Errorf("unknown signal %q", s))
 	if n, err := strconv.Atoi(s); err == nil {
-		if n < 0 || n > lastSignal {
+		if n < 0 || n > lastSignal || s[0] == '+' {
 			return 0, unknown
 		}
 		return unix.Signal(n), nil

@@ -11,15 +11,15 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"github.com/sirupsen/logrus"
 	"github.com/urfave/cli/v3"
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/container"
 	"mydocker/internal/fault"
+	"mydocker/internal/logs"
+	"mydocker/internal/stdio"
 	"mydocker/libinit"
 )
 
@@ -37,8 +37,6 @@ func main() {
 	if os.Args[0] == libinit.Name {
 		os.Exit(libinit.Main(os.Args))
 	}
-	// A command is over before a collection would pay.
-	debug.SetGCPercent(-1)
 	os.Exit(run(os.Args))
 }
 
@@ -66,9 +64,13 @@ func exitWith(code int) error {
 }
 
 func run(args []string) int {
-	err := app().Run(context.Background(), args)
+	root := app(args)
+	err := root.Run(context.Background(), cutProgram(root, args))
 	if err == nil {
 		return 0
+	}
+	if errors.Is(err, stdio.ErrNoReader) {
+		return 128 + int(unix.SIGPIPE)
 	}
 	code := 1
 	var s *status
@@ -82,13 +84,18 @@ func run(args []string) int {
 	if errors.As(err, &coded) {
 		code = coded.ExitCode()
 	}
-	report(err)
+	if !logging {
+		// The error came before the command: its flags are wrong, those of the log may be right.
+		_ = logs.Setup(logOptions(root))
+	}
+	logs.Error(err)
 	return code
 }
 
-// app is the command line.
-func app() *cli.Command {
-	return &cli.Command{
+// app is the command line. It has all commands only where the arguments name none of them: to make one is to make all
+// its flags.
+func app(args []string) *cli.Command {
+	root := &cli.Command{
 		Name:        name,
 		Usage:       "Open Container Initiative runtime",
 		Description: "Runs the container of a bundle (a config.json and a root filesystem), or makes one of any directory.",
@@ -97,27 +104,109 @@ func app() *cli.Command {
 			&cli.BoolFlag{Name: "debug", Usage: "log what is done, too", Local: true},
 			&cli.StringFlag{Name: "log", Usage: "write the log to `FILE`", Local: true, TakesFile: true},
 			&cli.StringFlag{Name: "log-format", Usage: "format of the log: text or json", Value: "text", Local: true},
-			&cli.StringFlag{Name: "root", Usage: "directory of the containers' states", DefaultText: "/run/mydocker", Local: true, TakesFile: true},
+			&cli.StringFlag{Name: "root", Usage: "directory of the containers' states", DefaultText: "/run/" + name + ", or $XDG_RUNTIME_DIR/" + name + " for users", Local: true, TakesFile: true},
 			&cli.BoolFlag{Name: "systemd-cgroup", Usage: "have systemd make the cgroups; cgroupsPath is then \"slice:prefix:name\"", Local: true},
 			&cli.StringFlag{Name: "rootless", Usage: "go on where the caller may not use cgroups: true, false or auto", Value: "auto", Local: true},
 			&cli.BoolFlag{Name: "version", Aliases: []string{"v"}, Usage: "print the version", Local: true},
 		},
-		Commands: []*cli.Command{
-			createCommand(), deleteCommand(), eventsCommand(), execCommand(), killCommand(), listCommand(),
-			pauseCommand(), psCommand(), resumeCommand(), runCommand(), startCommand(), stateCommand(), updateCommand(),
-		},
-		Before: setUpLog,
-		Action: func(ctx context.Context, c *cli.Command) error {
+		DisableSliceFlagSeparator: true,
+		Writer:                    stdio.Out,
+		ErrWriter:                 stdio.Err,
+		OnUsageError:              usageError,
+		Before:                    setUpLog,
+		ExitErrHandler:            func(context.Context, *cli.Command, error) {},
+		Action: func(_ context.Context, c *cli.Command) error {
 			if c.Bool("version") {
 				return printVersion(c)
 			}
 			if c.Args().Present() {
-				return &status{code: 3, err: fault.New(fault.Usage, "", fmt.Errorf("No help topic for '%s'", c.Args().First()))} //nolint:staticcheck // known text
+				return unknownCommand(c, c.Args().First())
 			}
-			return cli.ShowAppHelp(c)
+			return cli.ShowRootCommandHelp(c)
 		},
-		ExitErrHandler: func(context.Context, *cli.Command, error) {},
 	}
+	if i := skipFlags(root, args, 1); i < len(args) {
+		if asked := command(args[i]); asked != nil {
+			root.Commands = []*cli.Command{asked()}
+		}
+	}
+	if root.Commands == nil {
+		for _, n := range commandNames() {
+			root.Commands = append(root.Commands, command(n)())
+		}
+	}
+	for _, c := range root.Commands {
+		c.OnUsageError = usageError
+		c.HideHelpCommand = true
+	}
+	return root
+}
+
+func unknownCommand(root *cli.Command, asked string) error {
+	err := fault.New(fault.Usage, "", fmt.Errorf("No help topic for '%s'", asked)) //nolint:staticcheck // known text
+	if like := cli.SuggestCommand(root.Commands, asked); like != "" {
+		err = fault.Hint(err, "perhaps you mean `"+like+"`")
+	}
+	return &status{code: 3, err: err}
+}
+
+func commandNames() []string {
+	return []string{
+		"create", "delete", "events", "exec", "features", "kill", "list", "pause", "ps", "resume", "run", "spec", "start",
+		"state", "update",
+	}
+}
+
+// command is what makes a command, nil for an unknown one.
+func command(name string) func() *cli.Command {
+	switch name {
+	case "create":
+		return createCommand
+	case "delete":
+		return deleteCommand
+	case "events":
+		return eventsCommand
+	case "exec":
+		return execCommand
+	case "features":
+		return featuresCommand
+	case "kill":
+		return killCommand
+	case "list":
+		return listCommand
+	case "pause":
+		return pauseCommand
+	case "ps":
+		return psCommand
+	case "resume":
+		return resumeCommand
+	case "run":
+		return runCommand
+	case "spec":
+		return specCommand
+	case "start":
+		return startCommand
+	case "state":
+		return stateCommand
+	case "update":
+		return updateCommand
+	}
+	return nil
+}
+
+// usageError shows the help of a command whose flags are wrong. A log for programs is not to be mixed with it.
+func usageError(ctx context.Context, c *cli.Command, err error, sub bool) error {
+	root := c.Root()
+	if logOptions(root).Format != "json" {
+		root.Writer = stdio.Err
+		_, _ = stdio.Err.WriteString("Incorrect Usage: " + err.Error() + "\n\n")
+		if sub {
+			_ = cli.ShowCommandHelp(ctx, root, c.Name)
+		} else {
+			_ = cli.ShowRootCommandHelp(root)
+		}
+	}
+	return fault.New(fault.Usage, "", err)
 }
 
 func printVersion(c *cli.Command) error {
@@ -125,56 +214,17 @@ func printVersion(c *cli.Command) error {
 	return err
 }
 
+// logging says that the log has been set up.
+var logging bool
+
 // setUpLog points the log where the flags say.
 func setUpLog(ctx context.Context, c *cli.Command) (context.Context, error) {
-	root := c.Root()
-	if root.Bool("debug") {
-		logrus.SetLevel(logrus.DebugLevel)
-	}
-	if path := root.String("log"); path != "" {
-		f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND|unix.O_CLOEXEC, 0o644)
-		if err != nil {
-			return ctx, fault.New(fault.Usage, "", err)
-		}
-		logrus.SetOutput(f)
-	}
-	switch format := root.String("log-format"); format {
-	case "text":
-	case "json":
-		logrus.SetFormatter(&logrus.JSONFormatter{})
-	default:
-		return ctx, fault.New(fault.Usage, "", errors.New("invalid log-format: "+format))
-	}
-	return ctx, nil
+	logging = true
+	return ctx, logs.Setup(logOptions(c.Root()))
 }
 
-// report tells an error to the log, with what is known of it as extra keys, and to a person.
-func report(err error) {
-	facts := fault.Of(err)
-	entry := logrus.NewEntry(logrus.StandardLogger())
-	for key, value := range map[string]string{"code": string(facts.Code), "field": facts.Field, "hint": facts.Hint} {
-		if value != "" {
-			entry = entry.WithField(key, value)
-		}
-	}
-	terminal := isTerminal(os.Stderr)
-	if logrus.StandardLogger().Out != os.Stderr {
-		entry.Error(err)
-		fmt.Fprintln(os.Stderr, err)
-	} else if _, text := logrus.StandardLogger().Formatter.(*logrus.TextFormatter); text && terminal {
-		logrus.Error(err)
-	} else {
-		entry.Error(err)
-		return
-	}
-	if terminal && facts.Hint != "" {
-		fmt.Fprintf(os.Stderr, "\x1b[2mhint: %s\x1b[0m\n", facts.Hint)
-	}
-}
-
-func isTerminal(f *os.File) bool {
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
+func logOptions(root *cli.Command) logs.Options {
+	return logs.Options{Debug: root.Bool("debug"), File: root.String("log"), Format: root.String("log-format")}
 }
 
 // arguments checks how many arguments a command has been given.

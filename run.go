@@ -2,30 +2,45 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/urfave/cli/v3"
 
+	"mydocker/internal/bundle"
 	"mydocker/internal/container"
+	"mydocker/internal/fault"
+	"mydocker/internal/generate"
 )
 
 func runCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "run",
 		Usage:     "create and start a container",
-		ArgsUsage: "ID",
+		ArgsUsage: "ID  or  [--rootfs DIR] [ID] [--] PROGRAM [ARG...]",
 		Description: "Runs the container of a bundle and waits for its end, which removes it. The exit code is that of its process, or 128+n\n" +
-			"when signal n ended it.",
-		Flags: append(createFlags(),
+			"when signal n ended it.\n\n" +
+			"With a program, or with one of --rootfs, --tty, --env, --cwd, --user, --hostname, --network, --volume, --memory, --cpus,\n" +
+			"--pids and --rw, no bundle is read: the container is made as the flags say, of the directory of --rootfs, else of the host's\n" +
+			"own root filesystem, read-only, with a /tmp, a /run and a network of its own. The program begins behind \"--\", or with the\n" +
+			"first argument that has a slash; the default is sh. Without an ID, one is made. So these run a shell:\n\n" +
+			"   " + name + " run -t /bin/bash\n" +
+			"   " + name + " run -t --rootfs ./alpine --memory 64m demo -- sh -l",
+		Flags: append(append(createFlags(),
 			&cli.BoolFlag{Name: "detach", Aliases: []string{"d"}, Usage: "do not wait for the end"},
 			&cli.BoolFlag{Name: "keep", Usage: "do not remove the container when its process ends"},
 			&cli.BoolFlag{Name: "no-subreaper", Usage: "do not become the parent of processes that the container leaves behind"},
-		),
+		), generatorFlags()...),
 		Action: func(_ context.Context, c *cli.Command) error {
-			if err := arguments(c, 1); err != nil {
+			o, err := runArguments(c)
+			if err != nil {
 				return err
 			}
-			code, err := runContainer(c)
+			code, err := runContainer(c, o)
 			if err != nil {
 				return fmt.Errorf("%s run failed: %w", name, err)
 			}
@@ -34,12 +49,54 @@ func runCommand() *cli.Command {
 	}
 }
 
-func runContainer(c *cli.Command) (int, error) {
+// runArguments is what the arguments say: an ID, and, in place of the bundle, the options of a generated one or nil.
+func runArguments(c *cli.Command) (*runTarget, error) {
+	args, program := c.Args().Slice(), program(c)
+	// As everywhere, "--" may stand before the ID alone.
+	if len(args) == 0 && len(program) == 1 && !strings.Contains(program[0], "/") && !generatorSet(c) {
+		args, program = program, nil
+	}
+	if len(program) == 0 && !generatorSet(c) {
+		if len(args) != 1 {
+			return nil, arguments(c, 1)
+		}
+		return &runTarget{id: args[0]}, nil
+	}
+	if c.IsSet("bundle") {
+		return nil, fault.Hint(fault.New(fault.Usage, "", fmt.Errorf("%s: a program, --rootfs and the like do not go with --bundle", name)),
+			"change process.args and the other fields in the bundle's config.json")
+	}
+	if len(args) > 1 {
+		return nil, fault.Hint(fault.New(fault.Usage, "", fmt.Errorf("%s: %q takes one ID: found %s", name, c.Name, strings.Join(args, " "))),
+			`the program begins behind "--", or with an argument that has a slash`)
+	}
+	o, err := generatorOptions(c)
+	if err != nil {
+		return nil, err
+	}
+	id := fmt.Sprintf("run-%08x", rand.Uint32())
+	if len(args) == 1 {
+		id = args[0]
+	}
+	return &runTarget{id: id, generate: o}, nil
+}
+
+type runTarget struct {
+	id       string
+	generate *generate.Options // nil for a bundle
+}
+
+func runContainer(c *cli.Command, t *runTarget) (int, error) {
 	s, err := store(c)
 	if err != nil {
 		return 0, err
 	}
-	o, err := createOptions(c)
+	var o *container.CreateOptions
+	if t.generate == nil {
+		o, err = createOptions(c, t.id)
+	} else {
+		o, err = generated(c, s, t)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -47,3 +104,46 @@ func runContainer(c *cli.Command) (int, error) {
 		CreateOptions: *o, Detach: c.Bool("detach"), Keep: c.Bool("keep"), NoSubreaper: c.Bool("no-subreaper"),
 	})
 }
+
+// generated makes the options of a container without a bundle. Its state directory, which keeps the configuration,
+// stands for that.
+func generated(c *cli.Command, s *container.Store, t *runTarget) (*container.CreateOptions, error) {
+	if err := container.CheckID(t.id); err != nil {
+		return nil, err
+	}
+	spec, g := generate.Example(), t.generate
+	if !container.RootOfHost() {
+		generate.Rootless(spec, uint32(os.Geteuid()), uint32(os.Getegid()))
+	}
+	if g.Rootfs == "" {
+		g.Rootfs = "/"
+	}
+	if g.Hostname == "" {
+		g.Hostname = t.id[:min(len(t.id), maxHostname)]
+	}
+	if g.Network == "" {
+		g.Network = "none"
+	}
+	if g.Terminal == nil {
+		g.Terminal = new(bool)
+	}
+	if term := os.Getenv("TERM"); *g.Terminal && term != "" {
+		g.Env = append([]string{"TERM=" + term}, g.Env...)
+	}
+	if err := g.Apply(spec); err != nil {
+		return nil, err
+	}
+	config, err := json.Marshal(spec)
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(s.Root, t.id)
+	if spec, _, err = bundle.Parse(config, dir); err != nil {
+		return nil, err
+	}
+	o := &container.CreateOptions{ID: t.id, Spec: spec, Config: config, Bundle: dir}
+	return o, processOptions(c, o)
+}
+
+// maxHostname is the longest name that the kernel takes (sethostname(2)).
+const maxHostname = 64

@@ -158,4 +158,3 @@ func signedFlag(c *cli.Command, flag string, to **int64, parse func(string) (int
 func invalid(flag, value, allowed string) error {
 	return fault.New(fault.Usage, "", fmt.Errorf("invalid value for %s: %q is not %s", flag, value, allowed))
 }
-

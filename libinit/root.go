@@ -3,6 +3,7 @@ package libinit
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -17,6 +18,8 @@ type Root struct {
 	Private        bool   // host's mounts are not to reach the root filesystem
 	ParentOnDenied bool
 	Chroot         bool // there is no mount namespace of the container's own: nothing is mounted
+	// ReadonlyBelow makes the mounts below the root read-only: those of the host, whose root it is.
+	ReadonlyBelow bool
 }
 
 // rootPropagation gives the flags of a value of linux.rootfsPropagation.
@@ -57,6 +60,7 @@ func (p *planner) rootfs() error {
 		Shared:         propagation&unix.MS_SHARED != 0,
 		Private:        propagation&(unix.MS_PRIVATE|unix.MS_UNBINDABLE) != 0,
 		ParentOnDenied: p.opts.UserNamespace,
+		ReadonlyBelow:  p.spec.Root.Readonly && filepath.Clean(p.spec.Root.Path) == "/",
 	})
 	return nil
 }
@@ -133,7 +137,28 @@ func (r *Root) do(e *Env) error {
 	if err != nil {
 		return rootHint(fmt.Errorf("clone %s: %w", r.Path, err))
 	}
+	if r.ReadonlyBelow {
+		if err := readonlyBelow(fd); err != nil {
+			_ = unix.Close(fd)
+			return fmt.Errorf("make the mounts below %s read-only: %w", r.Path, err)
+		}
+	}
 	return r.attach(e, fd, at)
+}
+
+// readonlyBelow makes all mounts of a tree read-only but the one at its top, which becomes so when it is complete.
+func readonlyBelow(fd int) error {
+	var top unix.Statfs_t
+	if err := unix.Fstatfs(fd, &top); err != nil {
+		return err
+	}
+	if err := setAttr(fd, true, unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}); err != nil {
+		return err
+	}
+	if top.Flags&unix.ST_RDONLY != 0 {
+		return nil
+	}
+	return setAttr(fd, false, unix.MountAttr{Attr_clr: unix.MOUNT_ATTR_RDONLY})
 }
 
 // attach makes the clone the root of the plan, mounted over what it is a clone of: hooks of engines look for it there.

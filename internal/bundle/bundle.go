@@ -1,14 +1,13 @@
-// Package bundle reads a bundle's config.json, and refuses what no host could do (runtime-spec, bundle.md, config.md).
+// Package bundle reads what a container is made of: config.json and process.json. What is wrong with them, as far as
+// it shows without looking at the host, is reported here or by libinit.NewPlan: each value is checked in one place,
+// beside what uses it where that is libinit's, and here otherwise.
 package bundle
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/sirupsen/logrus"
@@ -16,116 +15,137 @@ import (
 	"mydocker/internal/fault"
 )
 
-// ConfigFile is the name of the configuration in a bundle.
-const ConfigFile = "config.json"
+// File is the name of the configuration in a bundle (runtime-spec, bundle.md).
+const File = "config.json"
 
-// Bundle is a configuration and where it was read.
+// maxFile bounds what is read. Real documents, with their seccomp profile, have some 100 KiB.
+const maxFile = 16 << 20
+
+// Bundle is a bundle as it was read.
 type Bundle struct {
-	Dir    string // absolute
-	Config []byte // the document as read
-	Spec   *specs.Spec
+	Dir    string      // absolute
+	Spec   *specs.Spec // valid, with absolute paths
+	Config []byte      // config.json, byte for byte
 }
 
-// Load reads and validates the configuration of the bundle in dir ("" is the working directory).
+// Load reads the bundle in a directory; "" is the working directory. Paths in the configuration that may be relative
+// to the bundle are made absolute.
 func Load(dir string) (*Bundle, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
-		return nil, fault.New(fault.NoConfig, "", err)
+		return nil, fmt.Errorf("find bundle: %w", err)
 	}
-	config, err := os.ReadFile(filepath.Join(dir, ConfigFile))
+	config, err := read(filepath.Join(dir, File))
 	if errors.Is(err, os.ErrNotExist) {
-		if _, e := os.Stat(dir); e != nil {
-			return nil, fault.New(fault.NoConfig, "", fmt.Errorf("bundle: %w", e))
-		}
-		err = fmt.Errorf("JSON specification file %s not found", ConfigFile) //nolint:staticcheck // known text
-		return nil, fault.Hint(fault.New(fault.NoConfig, "", err), "`spec` makes one in the working directory")
+		err = fmt.Errorf("JSON specification file %s not found", File)
+		return nil, fault.Hint(fault.New(fault.NoConfig, "", err),
+			"give the directory of the bundle by --bundle, or make a "+File+" there by `spec`")
 	}
 	if err != nil {
-		return nil, fault.New(fault.NoConfig, "", err)
+		return nil, fault.New(fault.Config, "", err)
 	}
-	return Parse(config, dir)
+	spec, warnings, err := Parse(config, dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range warnings {
+		logrus.Warn(w)
+	}
+	return &Bundle{Dir: dir, Spec: spec, Config: config}, checkRootfs(spec.Root.Path)
 }
 
-// Parse takes a configuration for a bundle in dir.
-func Parse(config []byte, dir string) (*Bundle, error) {
-	spec := &specs.Spec{}
-	if err := decode(config, spec, ConfigFile); err != nil {
-		return nil, err
+// checkRootfs tells early that the root filesystem is missing. Who may not look here may still be allowed to as root
+// of the container's user namespace.
+func checkRootfs(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		return nil
+	case err != nil:
+		err = fmt.Errorf("invalid rootfs: %w", err)
+	case !info.IsDir():
+		err = fmt.Errorf("invalid rootfs: %s is not a directory", path)
+	default:
+		return nil
 	}
-	if err := Validate(spec); err != nil {
-		return nil, err
+	return fault.Hint(fault.New(fault.Rootfs, "root.path", err), "a relative root.path is below the bundle's directory")
+}
+
+// Parse makes a valid configuration of the bytes of config.json. dir is the bundle, absolute. The warnings say what
+// has been taken otherwise than it is written.
+func Parse(config []byte, dir string) (spec *specs.Spec, warnings []string, err error) {
+	spec = &specs.Spec{}
+	if err := decode(File, config, spec); err != nil {
+		return nil, nil, err
 	}
 	if spec.Linux == nil {
 		spec.Linux = &specs.Linux{}
 	}
-	return &Bundle{Dir: dir, Config: config, Spec: spec}, checkRootfs(spec, dir)
+	warnings = complete(spec, dir)
+	return spec, warnings, Validate(spec)
 }
 
-// LoadProcess reads a process, as `exec --process` gets it.
+// LoadProcess reads a process.json: what config.json has as "process".
 func LoadProcess(path string) (*specs.Process, error) {
-	b, err := os.ReadFile(path)
+	b, err := read(path)
 	if err != nil {
-		return nil, fault.New(fault.NoConfig, "", err)
+		return nil, fault.New(fault.Config, "", fmt.Errorf("read process: %w", err))
 	}
 	p := &specs.Process{}
-	if err := decode(b, p, path); err != nil {
+	if err := decode(filepath.Base(path), b, p); err != nil {
 		return nil, err
 	}
 	return p, ValidateProcess(p, "process")
 }
 
-// decode says where in the document an error is.
-func decode(b []byte, v any, name string) error {
-	err := json.Unmarshal(b, v)
-	if err == nil {
-		return nil
+func read(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
 	}
-	offset, field := int64(-1), ""
-	var syntax *json.SyntaxError
-	var kind *json.UnmarshalTypeError
+	defer f.Close()
+	info, err := f.Stat()
 	switch {
-	case errors.As(err, &syntax):
-		offset = syntax.Offset
-	case errors.As(err, &kind):
-		offset, field = kind.Offset, kind.Field
+	case err != nil:
+		return nil, err
+	case info.Size() > maxFile:
+		return nil, fmt.Errorf("%s: %d bytes are more than the %d that are read", path, info.Size(), maxFile)
 	}
-	if offset < 0 {
-		return fault.New(fault.JSON, "", fmt.Errorf("%s: %w", name, err))
-	}
-	line, column := position(b, offset)
-	return fault.New(fault.JSON, field, fmt.Errorf("%s: line %d, column %d: %w", name, line, column, err))
+	return readAll(f, int(info.Size()))
 }
 
-// position is the line and column, from 1 on, of the byte before offset.
-func position(b []byte, offset int64) (line, column int) {
-	before := b[:min(int(offset), len(b))]
-	line = bytes.Count(before, []byte("\n")) + 1
-	column = len(before) - (bytes.LastIndexByte(before, '\n') + 1)
-	return line, max(column, 1)
+// complete makes paths absolute: the root filesystem and sources of bind mounts are relative to the bundle
+// (config.md), and a relative destination of a mount is taken from the root.
+func complete(spec *specs.Spec, dir string) (warnings []string) {
+	if r := spec.Root; r != nil && r.Path != "" {
+		r.Path = join(dir, r.Path)
+	}
+	for i := range spec.Mounts {
+		m := &spec.Mounts[i]
+		if isBind(m) && m.Source != "" {
+			m.Source = join(dir, m.Source)
+		}
+		if m.Destination != "" && !filepath.IsAbs(m.Destination) {
+			warnings = append(warnings, fmt.Sprintf("mounts[%d].destination: mount destination %q is not absolute: it is taken as %q",
+				i, m.Destination, "/"+m.Destination))
+			m.Destination = "/" + m.Destination
+		}
+	}
+	return warnings
 }
 
-// checkRootfs tells early that the root filesystem is missing.
-func checkRootfs(spec *specs.Spec, dir string) error {
-	path := spec.Root.Path
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(dir, path)
+func join(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return path
 	}
-	info, err := os.Stat(path)
-	// Who may not look may still be allowed to once root of the user namespace.
-	if err != nil && !errors.Is(err, os.ErrPermission) {
-		return fault.New(fault.Rootfs, "root.path", fmt.Errorf("invalid rootfs: %w", err))
-	}
-	if err == nil && !info.IsDir() {
-		return fault.New(fault.Rootfs, "root.path", fmt.Errorf("invalid rootfs: %s is not a directory", path))
-	}
-	return nil
+	return filepath.Join(dir, path)
 }
 
-// warnRelative takes a relative mount destination as absolute (runtime-spec, config.md, "Mounts": runtimes SHOULD
-// take a relative one as relative to "/").
-func warnRelative(i int, m *specs.Mount) {
-	if !strings.HasPrefix(m.Destination, "/") {
-		logrus.Warnf("mounts[%d].destination: relative destination path is %q, using %q", i, m.Destination, "/"+m.Destination)
-		m.Destination = "/" + m.Destination
+func isBind(m *specs.Mount) bool {
+	for _, o := range m.Options {
+		if o == "bind" || o == "rbind" {
+			return true
+		}
 	}
+	return m.Type == "bind" || m.Type == "rbind"
 }

@@ -1,72 +1,60 @@
 package bundle
 
 import (
-	"errors"
 	"fmt"
-	"path/filepath"
+	"slices"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
-
-	"mydocker/internal/fault"
 )
 
-// rlimitNames are those of setrlimit(2) on Linux.
-var rlimitNames = []string{
-	"AS", "CORE", "CPU", "DATA", "FSIZE", "LOCKS", "MEMLOCK", "MSGQUEUE", "NICE", "NOFILE", "NPROC", "RSS", "RTPRIO",
-	"RTTIME", "SIGPENDING", "STACK",
+// rlimits are the types of setrlimit(2).
+var rlimits = []string{
+	"RLIMIT_AS", "RLIMIT_CORE", "RLIMIT_CPU", "RLIMIT_DATA", "RLIMIT_FSIZE", "RLIMIT_LOCKS", "RLIMIT_MEMLOCK",
+	"RLIMIT_MSGQUEUE", "RLIMIT_NICE", "RLIMIT_NOFILE", "RLIMIT_NPROC", "RLIMIT_RSS", "RLIMIT_RTPRIO", "RLIMIT_RTTIME",
+	"RLIMIT_SIGPENDING", "RLIMIT_STACK",
 }
 
-// ValidateProcess refuses a process that cannot be started anywhere. field is where it comes from.
+// process checks the container's own. Without one a container can be created, not started.
+func process(spec *specs.Spec) error {
+	if spec.Process == nil {
+		return nil
+	}
+	return ValidateProcess(spec.Process, "process")
+}
+
+// ValidateProcess checks what is not checked beside its use. field is the place of the process in errors.
 func ValidateProcess(p *specs.Process, field string) error {
-	if len(p.Args) == 0 {
-		return fault.New(fault.Config, field+".args", errors.New("args must not be empty"))
-	}
-	if p.Args[0] == "" {
-		return fault.New(fault.Config, field+".args[0]", errors.New("args must not be empty: the program has no name"))
-	}
-	if !filepath.IsAbs(p.Cwd) {
-		return wrong(field+".cwd", "Cwd must be an absolute path: %q", p.Cwd)
-	}
-	for i, v := range p.Env {
-		if !strings.Contains(v, "=") {
-			return wrong(fmt.Sprintf("%s.env[%d]", field, i), "invalid environment variable: missing '=': %q", v)
+	for _, list := range []struct {
+		name   string
+		values []string
+	}{{"args", p.Args}, {"env", p.Env}} {
+		for i, s := range list.values {
+			if err := tooLong(fmt.Sprintf("%s.%s[%d]", field, list.name, i), s, maxString); err != nil {
+				return err
+			}
 		}
 	}
-	seen := map[string]bool{}
+	if err := tooLong(field+".cwd", p.Cwd, maxPath); err != nil {
+		return err
+	}
+	if p.User.Umask != nil && *p.User.Umask > 0o777 {
+		return bad(field+".user.umask", "%#o (decimal %d) has more than the permission bits 0777", *p.User.Umask, *p.User.Umask)
+	}
+	if s := p.OOMScoreAdj; s != nil && (*s < -1000 || *s > 1000) {
+		return bad(field+".oomScoreAdj", "%d is not in -1000 to 1000", *s)
+	}
 	for i, l := range p.Rlimits {
 		at := fmt.Sprintf("%s.rlimits[%d]", field, i)
-		switch {
-		case !knownRlimit(l.Type):
-			return wrong(at+".type", "wrong rlimit value: %s", l.Type)
-		case seen[l.Type]:
-			return wrong(at+".type", "%s: %s is there twice", at, l.Type)
-		case l.Soft > l.Hard:
-			return wrong(at+".soft", "%s.soft: %d is more than the hard limit %d", at, l.Soft, l.Hard)
+		if !slices.Contains(rlimits, l.Type) {
+			return known(at+".type", "wrong rlimit value: %s; allowed are %s", l.Type, strings.Join(rlimits, ", "))
 		}
-		seen[l.Type] = true
-	}
-	if score := p.OOMScoreAdj; score != nil && (*score < -1000 || *score > 1000) {
-		return wrong(field+".oomScoreAdj", "%s.oomScoreAdj: %d is not in -1000…1000", field, *score)
-	}
-	if mask := p.User.Umask; mask != nil && *mask > 0o777 {
-		return wrong(field+".user.umask", "%s.user.umask: %#o has more than permission bits", field, *mask)
-	}
-	if p.User.Username != "" {
-		return wrong(field+".user.username", "%s.user.username is for Windows alone", field)
+		if l.Soft > l.Hard {
+			return bad(at, "the soft limit of %s, %d, is above the hard one, %d", l.Type, l.Soft, l.Hard)
+		}
+		if slices.ContainsFunc(p.Rlimits[:i], func(o specs.POSIXRlimit) bool { return o.Type == l.Type }) {
+			return bad(at+".type", "%s is there twice", l.Type)
+		}
 	}
 	return nil
-}
-
-func knownRlimit(name string) bool {
-	short, ok := strings.CutPrefix(name, "RLIMIT_")
-	if !ok {
-		return false
-	}
-	for _, n := range rlimitNames {
-		if n == short {
-			return true
-		}
-	}
-	return false
 }

@@ -13,13 +13,7 @@ func Parse(s string) (int64, error) {
 	if s == "-1" {
 		return -1, nil
 	}
-	digits := strings.TrimRight(strings.ToLower(s), "bi")
-	shift := 0
-	if n := len(digits); n > 0 {
-		if i := strings.IndexByte("kmgtp", digits[n-1]); i >= 0 {
-			shift, digits = 10*(i+1), digits[:n-1]
-		}
-	}
+	digits, shift := cutUnit(strings.ToLower(s))
 	if strings.Contains(digits, ".") {
 		f, err := strconv.ParseFloat(digits, 64)
 		if err != nil || f < 0 || strings.ContainsAny(digits, "xpe_") || f*math.Pow(2, float64(shift)) >= math.MaxInt64 {
@@ -32,4 +26,18 @@ func Parse(s string) (int64, error) {
 		return 0, fmt.Errorf("invalid size %q", s)
 	}
 	return int64(n) << shift, nil
+}
+
+// cutUnit cuts a unit off, and returns the power of 2 that it stands for: b, or k, m, g, t, p, alone or with b or ib.
+func cutUnit(s string) (digits string, shift int) {
+	bytes := strings.TrimSuffix(s, "b")
+	for i, unit := range []string{"k", "m", "g", "t", "p"} {
+		if digits, ok := strings.CutSuffix(bytes, unit); ok {
+			return digits, 10 * (i + 1)
+		}
+		if digits, ok := strings.CutSuffix(s, unit+"ib"); ok {
+			return digits, 10 * (i + 1)
+		}
+	}
+	return bytes, 0
 }

@@ -1,0 +1,137 @@
+package bundle
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"mydocker/internal/fault"
+)
+
+// readAll reads r, of which size is known, or, as for a FIFO, not.
+func readAll(r io.Reader, size int) ([]byte, error) {
+	b := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
+	n, err := b.ReadFrom(io.LimitReader(r, maxFile+1))
+	if err == nil && n > maxFile {
+		err = fmt.Errorf("more than the %d bytes that are read", maxFile)
+	}
+	return b.Bytes(), err
+}
+
+// decode decodes the whole of a document. An error names the line, the column and the field.
+func decode(file string, b []byte, to any) error {
+	err := json.Unmarshal(b, to)
+	if err == nil {
+		return checkText(b, to)
+	}
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	var offset int64
+	var hint string
+	switch {
+	case len(bytes.TrimSpace(b)) == 0:
+		return fault.New(fault.JSON, "", fmt.Errorf("%s is empty", file))
+	case errors.As(err, &syntax):
+		offset, hint = syntax.Offset, "the document ends or goes wrong at this place: look for a comma, quote or bracket before it"
+	case errors.As(err, &kind):
+		offset, hint = kind.Offset, "found "+kind.Value+", where "+allowed(kind.Type.String())+" is allowed"
+	}
+	line, column := position(b, offset)
+	field := fieldAt(b, offset)
+	text := fmt.Errorf("%s: line %d, column %d: %w", file, line, column, err)
+	if field != "" {
+		text = fmt.Errorf("%s: line %d, column %d, field %s: %w", file, line, column, field, err)
+	}
+	return fault.Hint(fault.New(fault.JSON, field, text), hint)
+}
+
+// allowed says what a Go type is in JSON.
+func allowed(goType string) string {
+	switch t := strings.TrimLeft(goType, "*"); {
+	case strings.HasPrefix(t, "[]"):
+		return "an array"
+	case strings.HasPrefix(t, "uint"):
+		return "a whole number from 0 on that fits into " + strings.TrimPrefix(t, "uint") + " bits"
+	case strings.HasPrefix(t, "int"):
+		return "a whole number that fits into " + strings.TrimPrefix(t, "int") + " bits"
+	case t == "bool":
+		return "true or false"
+	case t == "string":
+		return "a string"
+	}
+	return "an object"
+}
+
+// position is the line and column, from 1 on, of the last byte that the decoder has read.
+func position(b []byte, offset int64) (line, column int) {
+	before := b[:min(max(offset-1, 0), int64(len(b)))]
+	return bytes.Count(before, []byte("\n")) + 1, len(before) - bytes.LastIndexByte(before, '\n')
+}
+
+// fieldAt is the path, as mounts[3].source, of the value at or around offset.
+func fieldAt(b []byte, offset int64) string {
+	type level struct {
+		name  string
+		index int // -1 in an object
+	}
+	var path []level
+	inKey := false
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber()
+	for {
+		token, err := d.Token()
+		if err != nil {
+			break
+		}
+		end := d.InputOffset()
+		top := len(path) - 1
+		delim, isDelim := token.(json.Delim)
+		switch {
+		case isDelim && (delim == '}' || delim == ']'):
+			if path = path[:top]; end >= offset {
+				return joinPath(path, func(l level) (string, int) { return l.name, l.index })
+			}
+			inKey = len(path) > 0 && path[len(path)-1].index < 0
+			continue
+		case inKey:
+			path[top].name, inKey = token.(string), false
+			continue
+		case top >= 0 && path[top].index >= 0:
+			path[top].index++
+		}
+		if end >= offset {
+			break
+		}
+		switch {
+		case isDelim && delim == '{':
+			path, inKey = append(path, level{index: -1}), true
+		case isDelim && delim == '[':
+			path, inKey = append(path, level{}), false
+		default:
+			inKey = top >= 0 && path[top].index < 0
+		}
+	}
+	return joinPath(path, func(l level) (string, int) { return l.name, l.index })
+}
+
+// joinPath writes a path. An index is counted from 1 while it is made, so that 0 is an array with no element yet.
+func joinPath[T any](path []T, part func(T) (string, int)) string {
+	var s strings.Builder
+	for _, l := range path {
+		name, index := part(l)
+		switch {
+		case index > 0:
+			s.WriteString("[" + strconv.Itoa(index-1) + "]")
+		case index < 0 && name != "":
+			if s.Len() > 0 {
+				s.WriteByte('.')
+			}
+			s.WriteString(name)
+		}
+	}
+	return s.String()
+}
