@@ -14,6 +14,7 @@ import (
 
 	"mydocker/internal/cgroups"
 	"mydocker/internal/fault"
+	"mydocker/internal/netdev"
 	"mydocker/internal/rdt"
 	"mydocker/internal/sealed"
 	"mydocker/internal/seqpacket"
@@ -67,6 +68,7 @@ type creation struct {
 	init      *spawn.Process
 	idmaps    idmaps
 	hooked    bool // hooks of the runtime have begun
+	netdevs   *netdev.Moved
 }
 
 // create makes the container, locked until it returns. console takes the terminal; nil sends it to the console socket.
@@ -89,6 +91,9 @@ func (s *Store) create(ctx context.Context, o *CreateOptions, console func(*os.F
 		b.undo()
 		_ = c.Close()
 		return nil, err
+	}
+	if b.netdevs != nil {
+		b.netdevs.Close()
 	}
 	c.child = b.init
 	return c, nil
@@ -272,6 +277,11 @@ func (b *creation) gone(err error) error {
 // undo removes what a failed create has made (runtime.md: state as if never attempted). Only the poststop hooks of a
 // container whose hooks have begun are run.
 func (b *creation) undo() {
+	if b.netdevs != nil {
+		if err := b.netdevs.PutBack(); err != nil {
+			logrus.Warn(err)
+		}
+	}
 	if b.init != nil {
 		b.init.Kill()
 	}
@@ -285,7 +295,11 @@ func (b *creation) makeRDT() (err error) {
 	if b.spec.Linux.IntelRdt == nil {
 		return nil
 	}
-	return errors.ErrUnsupported
+	if b.rdt, err = rdt.Make(&rdt.Config{ID: b.opts.ID, Spec: b.spec.Linux.IntelRdt}); err != nil {
+		return err
+	}
+	b.rec.RDT = b.rdt.Saved()
+	return b.write()
 }
 
 // AbortSignals end a command that makes a container; what is half made is removed first.

@@ -146,8 +146,9 @@ func (b *creation) runHooks() ([]byte, error) {
 		return nil, err
 	}
 	if devices := b.spec.Linux.NetDevices; len(devices) > 0 {
-		if err := netdev.Move(b.init.Pid, devices); err != nil {
-			return nil, fault.At("linux.netDevices", err)
+		var err error
+		if b.netdevs, err = netdev.Move(b.init.Pid, devices); err != nil {
+			return nil, err
 		}
 	}
 	state := b.specState(specs.StateCreating, b.init.Pid)
