@@ -1,11 +1,64 @@
 OUT     ?= mydocker
+PREFIX  ?= /usr/local
 VERSION ?= 0.1.0
 COMMIT  ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 TAGS    := urfave_cli_no_template
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+GO      ?= go
 
-export CGO_ENABLED := 0
+# A test that hangs fails its package, long before a CI gives up.
+TESTFLAGS ?= -count=1 -timeout 10m
+LINT      := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .PHONY: mydocker
 mydocker:
-	go build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o $(OUT) .
+	CGO_ENABLED=0 $(GO) build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o $(OUT) .
+
+# What the tests need beyond Go is installed, by who may.
+.PHONY: packages
+packages:
+	@.ci/packages
+
+.PHONY: test
+test: packages
+	$(GO) run ./test/report -skips .ci/skips -- $(TESTFLAGS) ./...
+
+# The race detector needs a C compiler; the scripts drive a built binary, which it does not see.
+.PHONY: race
+race:
+	$(GO) run ./test/report -skips .ci/skips -- $(TESTFLAGS) -race -short ./internal/... ./libinit/...
+
+.PHONY: storm
+storm: packages
+	STORM=full $(GO) test $(TESTFLAGS) -timeout 20m -v -run Storm ./...
+
+# A count of inputs, not a time: a time can end in the middle of an input, which counts as a failure.
+FUZZ ?= 3000x
+.PHONY: fuzz
+fuzz:
+	FUZZ=$(FUZZ) .ci/fuzz
+
+.PHONY: vet
+vet:
+	$(GO) vet ./...
+
+.PHONY: lint
+lint:
+	$(GO) run $(LINT) run --timeout 10m
+
+.PHONY: cross
+cross:
+	GOARCH=arm64 CGO_ENABLED=0 $(GO) build -tags $(TAGS) -o /dev/null .
+	GOARCH=arm64 CGO_ENABLED=0 $(GO) vet ./...
+
+.PHONY: demo
+demo: mydocker
+	./$(OUT) run --rootfs / demo -- sh -c 'echo "host name:  $$(hostname)"; echo; ps -ef; echo; echo mounts:; cut -d" " -f2,3 /proc/mounts'
+
+.PHONY: install
+install: mydocker
+	install -D -m 755 $(OUT) $(DESTDIR)$(PREFIX)/bin/mydocker
+
+.PHONY: test-vm
+test-vm:
+	test/vm/test

@@ -124,6 +124,8 @@ func (b *creation) make() error {
 		return err
 	}
 	if err := b.cg.Make(); err != nil {
+		// What is there is not the container's: undo must not touch it.
+		b.rec.Cgroup = nil
 		return err
 	}
 	if err := b.makeRDT(); err != nil {
@@ -214,12 +216,19 @@ func (b *creation) spawn(gate, report *os.File) error {
 	if dir != nil {
 		defer dir.Close()
 	}
+	outside, err := b.cg.Outside()
+	if err != nil {
+		return err
+	}
+	if outside != nil {
+		defer outside.Close()
+	}
 	files := append(stdio(), b.preserved...)
 	c := &spawn.Command{
 		Exe: self, Args: libinit.Args(len(b.preserved), true), Env: libinit.Environ(),
 		Files: append(files, theirs, gate, report),
 		New:   b.ns.fresh, Joins: b.ns.joins, Privileged: !b.options.RootlessCaller,
-		UserRoot: b.options.UserNamespace, Cgroup: dir, TimeOffsets: timeOffsets(b.spec.Linux.TimeOffsets),
+		UserRoot: b.options.UserNamespace, Cgroup: dir, Outside: outside, TimeOffsets: timeOffsets(b.spec.Linux.TimeOffsets),
 		Placed: b.placed, Mapped: b.mapped,
 	}
 	if b.init, err = c.Start(); err != nil {

@@ -211,7 +211,14 @@ func (x *execution) gone(err error) error {
 	return fault.New(fault.Process, "", fmt.Errorf("init of exec ended early: %s", how))
 }
 
-func (x *execution) ready() error { return setRlimits(x.init.Pid, x.opts.Process) }
+func (x *execution) ready() error {
+	if x.cg != nil {
+		if err := x.cg.ExecJoinLate(x.init.Pid, x.opts.Cgroups); err != nil {
+			return err
+		}
+	}
+	return setRlimits(x.init.Pid, x.opts.Process)
+}
 
 func (x *execution) finish() error {
 	if x.opts.PidfdSocket != "" {

@@ -68,7 +68,7 @@ func common(m *message) error {
 		if err := wire.Unmarshal(m.Body, &f); err != nil {
 			return fault.New(fault.Internal, "", err)
 		}
-		return f.Error()
+		return fmt.Errorf("unable to start container process: %w", f.Error())
 	}
 	m.Close()
 	return fault.New(fault.Internal, "", fmt.Errorf("message of unknown kind %d from init", m.Kind))

@@ -190,6 +190,12 @@ func (s *spawn) namespaces(rest uintptr) {
 	if flags := rest & later; flags != 0 {
 		s.call("unshare "+flagNames(flags), unix.SYS_UNSHARE, flags)
 	}
+	if s.Outside != nil {
+		s.about = fault.Cgroup
+		self := []byte{'0'}
+		s.keep = append(s.keep, self)
+		s.call("leave the container's memory cgroup", unix.SYS_WRITE, s.Outside.Fd(), uintptr(unsafe.Pointer(&self[0])), 1)
+	}
 }
 
 // again appends the second clone, where there is one: its child is in the namespaces, for all there to see.

@@ -34,9 +34,11 @@ type Command struct {
 	Privileged bool
 	// UserRoot makes the process root of its user namespace, where 0 is mapped, before it makes the other namespaces:
 	// the kernel gives what is in them to who makes them (/dev/mqueue belongs to the maker of the ipc namespace).
-	UserRoot    bool
-	Cgroup      *os.File // cgroup v2 directory to be started in (CLONE_INTO_CGROUP, Linux 5.7)
-	TimeOffsets []byte   // for /proc/PID/timens_offsets of a new time namespace (time_namespaces(7))
+	UserRoot bool
+	Cgroup   *os.File // cgroup v2 directory to be started in (CLONE_INTO_CGROUP, Linux 5.7)
+	// Outside is a cgroup.procs file. The process moves itself there once it has made its cgroup namespace.
+	Outside     *os.File
+	TimeOffsets []byte // for /proc/PID/timens_offsets of a new time namespace (time_namespaces(7))
 	// OpenFiles is the soft RLIMIT_NOFILE at execve, within the hard one. With 0 the Go runtime of init cannot open
 	// /proc/self/cgroup and mountinfo, which it would read at its start to choose GOMAXPROCS; package os then sets
 	// the soft limit to the hard one. A program that is linked dynamically does not start with 0.

@@ -44,10 +44,26 @@ func Build(dir string) (*Binaries, error) {
 	} else if err := buildPayload(payload); err != nil {
 		return nil, err
 	}
-	// Every call is bounded: a runtime that hangs fails its script and no more.
-	wrapper := fmt.Sprintf("#!/bin/sh\nexec timeout -k 5 %d %s --root \"$STATE\" %s \"$@\"\n", int(callLimit().Seconds()), b.Runtime, os.Getenv("RUNTIME_FLAGS"))
-	return b, os.WriteFile(filepath.Join(dir, "md"), []byte(wrapper), 0o755)
+	return b, os.WriteFile(filepath.Join(dir, "md"), []byte(fmt.Sprintf(wrapper, int(callLimit().Seconds()), b.Runtime, os.Getenv("RUNTIME_FLAGS"))), 0o755)
 }
+
+// wrapper is md. Every call is bounded: a runtime that hangs fails its script and no more. What a container that is
+// not waited for prints goes to the files log and errlog: it would hold the pipes of the script open.
+const wrapper = `#!/bin/sh
+md() { exec timeout -k 5 %d %s --root "$STATE" %s "$@"; }
+case " $* " in
+*" create "* | *" -d "* | *" --detach "*)
+	log=${STATE%%/*}/log err=${STATE%%/*}/errlog
+	rm -f "$log" "$err"
+	(md "$@") >"$log" 2>"$err" </dev/null
+	code=$?
+	cat "$log"
+	cat "$err" >&2
+	exit $code
+	;;
+esac
+md "$@"
+`
 
 // callLimit is how long one call of the runtime may take. SLOW multiplies it, for emulated machines.
 func callLimit() time.Duration { return Scale(60 * time.Second) }

@@ -1,4 +1,5 @@
-// The payload is the program in the containers of the tests: a static binary that shows how things look from inside.
+// Payload is the program in the containers of the tests: a static binary that shows how things look from inside.
+//go:debug containermaxprocs=0
 package main
 
 import (
@@ -18,6 +19,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"mydocker/internal/nofile"
 )
 
 var verbs map[string]func(args []string) error
@@ -262,7 +265,12 @@ func ns(a []string) error {
 	return nil
 }
 
-func rlimits([]string) error { return cat([]string{"/proc/self/limits"}) }
+// rlimits shows the number of open files as it was given, not as package os has raised it.
+func rlimits([]string) error {
+	soft, hard := nofile.Original()
+	fmt.Println("open files", soft, hard)
+	return cat([]string{"/proc/self/limits"})
+}
 
 // rawSyscall makes system calls by number and prints their errors.
 func rawSyscall(a []string) error {

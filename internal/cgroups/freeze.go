@@ -1,0 +1,83 @@
+package cgroups
+
+import (
+	"errors"
+	"strings"
+
+	lib "github.com/opencontainers/cgroups"
+	"golang.org/x/sys/unix"
+
+	"mydocker/internal/fault"
+)
+
+var errNoFreezer = errors.New("cgroup controller freezer is not mounted")
+
+// Freeze stops all processes of the cgroup, and returns once they are stopped.
+func (c *Cgroup) Freeze() error { return c.freeze(lib.Frozen) }
+
+// Thaw lets them go on.
+func (c *Cgroup) Thaw() error { return c.freeze(lib.Thawed) }
+
+func (c *Cgroup) freeze(state lib.FreezerState) error {
+	h := c.hierarchy("freezer")
+	if h == nil {
+		return fault.New(fault.Unsupported, "", errNoFreezer)
+	}
+	if state == lib.Thawed {
+		name, value := "/freezer.state", "THAWED"
+		if c.saved.Layout == V2 {
+			name, value = "/cgroup.freeze", "0"
+		}
+		if err := writeFile(h.dir()+name, value); err != nil {
+			return fault.New(fault.Cgroup, "", err)
+		}
+		return nil
+	}
+	m, err := c.library()
+	if err == nil {
+		err = m.Freeze(state)
+	}
+	if err != nil {
+		return fault.New(fault.Cgroup, "", err)
+	}
+	return nil
+}
+
+// Frozen tells whether the cgroup has been frozen; one that is not there is not.
+func (c *Cgroup) Frozen() (bool, error) {
+	h := c.hierarchy("freezer")
+	if h == nil {
+		return false, nil
+	}
+	name := "/freezer.self_freezing"
+	if c.saved.Layout == V2 {
+		name = "/cgroup.freeze"
+	}
+	now, err := readFile(h.dir() + name)
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fault.New(fault.Cgroup, "", err)
+	}
+	return now == "1", nil
+}
+
+// frozenAbove tells whether the cgroup or one above it is frozen.
+func (c *Cgroup) frozenAbove() (bool, error) {
+	h := c.hierarchy("freezer")
+	if h == nil {
+		return false, nil
+	}
+	if c.saved.Layout == V1 {
+		now, err := readFile(h.dir() + "/freezer.state")
+		return err == nil && now != "THAWED", err
+	}
+	for p := h.Path; p != "/"; p = parent(p) {
+		now, err := readFile(h.Mount + strings.TrimSuffix(p, "/") + "/cgroup.freeze")
+		if err == nil && now == "1" {
+			return true, nil
+		}
+	}
+	return false, nil
+}

@@ -1,0 +1,139 @@
+package cgroups
+
+import (
+	"errors"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// smallMemory is the memory limit below which init, a Go program, must not be charged to the container: what it
+// uses until it executes the container's program could be more than the program is given.
+const smallMemory = 64 << 20
+
+// Dir returns the directory of the v2 cgroup, for init to be started in (clone(2), CLONE_INTO_CGROUP), nil where
+// that cannot be: on v1, with systemd, and if there is no cgroup.
+func (c *Cgroup) Dir() (*os.File, error) {
+	if c.saved.Layout != V2 || c.saved.Unit != nil || len(c.saved.Hierarchies) == 0 {
+		return nil, nil
+	}
+	f, err := openDirectory(c.saved.Hierarchies[0].dir())
+	if err != nil {
+		return nil, err
+	}
+	c.entered = true
+	return f, nil
+}
+
+func openDirectory(dir string) (*os.File, error) {
+	fd, err := open(dir, unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), dir), nil
+}
+
+// Join puts init into the cgroup, before it makes namespaces. The v1 memory controller waits for JoinLate, so that
+// init's own memory is not charged to the container; but if the container gets a cgroup namespace, whose root is
+// where init is at that time, the memory controller has to be joined now, and a small limit needs Outside.
+func (c *Cgroup) Join(pid int) error {
+	c.saved.Init = pid
+	if c.saved.Unit != nil {
+		return c.startUnit(pid)
+	}
+	if c.entered {
+		return nil
+	}
+	kept := c.saved.Hierarchies[:0]
+	for _, h := range c.saved.Hierarchies {
+		if c.late(&h) {
+			kept = append(kept, h)
+			continue
+		}
+		err := joinDirectory(h.dir(), pid)
+		if err != nil && c.tolerates(&h, err) {
+			if h.fresh {
+				_ = unix.Rmdir(h.dir())
+			}
+			continue
+		}
+		if err != nil {
+			return c.applyError(&h, err)
+		}
+		kept = append(kept, h)
+	}
+	c.saved.Hierarchies = kept
+	return nil
+}
+
+// late tells whether a hierarchy is joined by JoinLate only.
+func (c *Cgroup) late(h *Hierarchy) bool { return h.has("memory") && !c.private }
+
+// JoinLate puts init where its memory is charged, once init has made all its memory.
+func (c *Cgroup) JoinLate(pid int) error {
+	if len(c.saved.Hierarchies) > 0 && c.memoryLater() {
+		if err := c.setMemory(); err != nil {
+			return err
+		}
+	}
+	if c.saved.Unit != nil {
+		return nil
+	}
+	for i := range c.saved.Hierarchies {
+		h := &c.saved.Hierarchies[i]
+		returns := c.left && (c.saved.Layout == V2 || h.has("memory"))
+		if !c.late(h) && !returns {
+			continue
+		}
+		if err := joinDirectory(h.dir(), pid); err != nil {
+			return c.applyError(h, err)
+		}
+	}
+	return nil
+}
+
+// Outside returns the cgroup.procs file to which the child has to write "0" once it has made its cgroup namespace
+// and before it executes init, nil if it need not. It takes init out to the caller's own cgroup, until JoinLate
+// brings it back: the memory that init uses is then not charged to a container with a small limit, and still the
+// root of the cgroup namespace is the container's cgroup. The kernel checks the permission of who opened the file.
+func (c *Cgroup) Outside() (*os.File, error) {
+	h := c.hierarchy("memory")
+	if h == nil || c.saved.Unit != nil || c.resources.Memory <= 0 || c.resources.Memory >= smallMemory {
+		return nil, nil
+	}
+	if c.late(h) && c.saved.Layout == V1 {
+		return nil, nil
+	}
+	own, err := h.ownPath()
+	if err != nil {
+		return nil, nil
+	}
+	name := h.Mount + strings.TrimSuffix(own, "/") + "/cgroup.procs"
+	fd, err := open(name, unix.O_WRONLY)
+	if err != nil {
+		return nil, nil
+	}
+	c.left = true
+	return os.NewFile(uintptr(fd), name), nil
+}
+
+// joinDirectory moves a process into a cgroup.
+func joinDirectory(dir string, pid int) error {
+	name := dir + "/cgroup.procs"
+	fd, err := open(name, unix.O_WRONLY)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	for try := 0; ; try++ {
+		err := write(fd, name, strconv.Itoa(pid))
+		// A process that has only just been made is refused for a moment where real-time scheduling has cgroups.
+		if !errors.Is(err, unix.EINVAL) || try == 5 {
+			return err
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}

@@ -1,0 +1,167 @@
+package cgroups
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"mydocker/internal/fault"
+)
+
+// OOMKilled tells whether the kernel has killed for want of memory in the cgroup.
+func (c *Cgroup) OOMKilled() (bool, error) {
+	n, err := c.oomKills()
+	return n > 0, err
+}
+
+// oomKills counts the kills.
+func (c *Cgroup) oomKills() (uint64, error) {
+	h := c.hierarchy("memory")
+	if h == nil {
+		return 0, nil
+	}
+	name := "/memory.oom_control"
+	if c.saved.Layout == V2 {
+		name = "/memory.events"
+	}
+	text, err := readFile(h.dir() + name)
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fault.New(fault.Cgroup, "", err)
+	}
+	return counter(text, "oom_kill"), nil
+}
+
+// counter finds "KEY NUMBER" among lines.
+func counter(text, key string) uint64 {
+	for line := range strings.SplitSeq(text, "\n") {
+		if rest, ok := strings.CutPrefix(line, key+" "); ok {
+			n, _ := strconv.ParseUint(rest, 10, 64)
+			return n
+		}
+	}
+	return 0
+}
+
+// Explain adds to the error of an init that has ended early what the cgroup knows of it.
+func (c *Cgroup) Explain(err error) error {
+	if err == nil || c.resources == nil {
+		return err
+	}
+	killed, _ := c.OOMKilled()
+	// Systemd removes the cgroup, and its counters, at once.
+	killed = killed || c.saved.Unit != nil && c.resources.Memory > 0 && c.resources.Memory < smallMemory && !c.Exists()
+	if killed {
+		return fault.Hint(fault.New(fault.Cgroup, resourcesField+"memory.limit",
+			fmt.Errorf("%w: container init was OOM-killed (memory limit too low?)", err)),
+			fmt.Sprintf("the memory limit is %d bytes; give the container more", c.resources.Memory))
+	}
+	if h := c.hierarchy("pids"); h != nil && c.resources.PidsLimit != nil {
+		if text, readErr := readFile(h.dir() + "/pids.events"); readErr == nil && counter(text, "max") > 0 {
+			return fault.Hint(fault.New(fault.Cgroup, resourcesField+"pids.limit", fmt.Errorf("%w: the limit of processes was reached", err)),
+				fmt.Sprintf("the limit of processes and threads is %d; give the container more", *c.resources.PidsLimit))
+		}
+	}
+	return err
+}
+
+// WatchOOM reports each time that the kernel kills for want of memory. The channel is closed when the cgroup is gone
+// or ctx ends.
+func (c *Cgroup) WatchOOM(ctx context.Context) (<-chan struct{}, error) {
+	h := c.hierarchy("memory")
+	if h == nil {
+		return nil, fault.New(fault.Unsupported, "", errors.New("cgroup controller memory is not mounted"))
+	}
+	watch := watchEventfd
+	if c.saved.Layout == V2 {
+		watch = watchInotify
+	}
+	f, err := watch(h.dir())
+	if err != nil {
+		return nil, fault.New(fault.Cgroup, "", fmt.Errorf("watch for OOM kills: %w", err))
+	}
+	last, err := c.oomKills()
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	events := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() { _ = f.Close() })
+	go func() {
+		defer close(events)
+		defer f.Close()
+		defer stop()
+		c.reportOOM(ctx, f, last, events)
+	}()
+	return events, nil
+}
+
+// reportOOM reads notifications: each says that something may have happened, the counter how often. On v1 a
+// notification comes before the kill is counted, so that it stands for itself; the one that comes when the cgroup is
+// removed does not.
+func (c *Cgroup) reportOOM(ctx context.Context, f *os.File, last uint64, events chan<- struct{}) {
+	buf := make([]byte, 4096)
+	for {
+		if _, err := f.Read(buf); err != nil {
+			return
+		}
+		if !c.Exists() {
+			return
+		}
+		times := uint64(1)
+		if c.saved.Layout == V2 {
+			now, err := c.oomKills()
+			if err != nil {
+				return
+			}
+			times, last = now-last, now
+		}
+		for range times {
+			select {
+			case events <- struct{}{}:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// watchEventfd asks the v1 memory controller for notifications (kernel, cgroup-v1/memory.rst, "OOM Control").
+func watchEventfd(dir string) (*os.File, error) {
+	control, err := open(dir+"/memory.oom_control", unix.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(control)
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return nil, os.NewSyscallError("eventfd", err)
+	}
+	if err := writeFile(dir+"/cgroup.event_control", strconv.Itoa(fd)+" "+strconv.Itoa(control)); err != nil {
+		_ = unix.Close(fd)
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), "eventfd"), nil
+}
+
+// watchInotify watches the v2 counters, which the kernel marks as modified (cgroup-v2.rst, "memory.events").
+func watchInotify(dir string) (*os.File, error) {
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err != nil {
+		return nil, os.NewSyscallError("inotify_init1", err)
+	}
+	for name, mask := range map[string]uint32{"/memory.events": unix.IN_MODIFY, "/cgroup.events": unix.IN_MODIFY | unix.IN_DELETE_SELF} {
+		if _, err := unix.InotifyAddWatch(fd, dir+name, mask); err != nil {
+			_ = unix.Close(fd)
+			return nil, &os.PathError{Op: "inotify_add_watch", Path: dir + name, Err: err}
+		}
+	}
+	return os.NewFile(uintptr(fd), "inotify"), nil
+}
