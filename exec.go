@@ -68,8 +68,12 @@ func execProcess(c *cli.Command) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	fds, err := preserveFDs(c)
+	if err != nil {
+		return 0, err
+	}
 	o := &container.ExecOptions{
-		Process: process, Detach: c.Bool("detach"), PreserveFDs: c.Int("preserve-fds"), Cgroups: c.StringSlice("cgroup"),
+		Process: process, Detach: c.Bool("detach"), PreserveFDs: fds, Cgroups: c.StringSlice("cgroup"),
 		IgnorePaused: c.Bool("ignore-paused"),
 	}
 	for _, p := range []struct {

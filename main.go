@@ -109,12 +109,11 @@ func app(args []string) *cli.Command {
 			&cli.StringFlag{Name: "rootless", Usage: "go on where the caller may not use cgroups: true, false or auto", Value: "auto", Local: true},
 			&cli.BoolFlag{Name: "version", Aliases: []string{"v"}, Usage: "print the version", Local: true},
 		},
-		DisableSliceFlagSeparator: true,
-		Writer:                    stdio.Out,
-		ErrWriter:                 stdio.Err,
-		OnUsageError:              usageError,
-		Before:                    setUpLog,
-		ExitErrHandler:            func(context.Context, *cli.Command, error) {},
+		Writer:         stdio.Out,
+		ErrWriter:      stdio.Err,
+		OnUsageError:   usageError,
+		Before:         setUpLog,
+		ExitErrHandler: func(context.Context, *cli.Command, error) {},
 		Action: func(_ context.Context, c *cli.Command) error {
 			if c.Bool("version") {
 				return printVersion(c)
@@ -138,6 +137,7 @@ func app(args []string) *cli.Command {
 	for _, c := range root.Commands {
 		c.OnUsageError = usageError
 		c.HideHelpCommand = true
+		c.DisableSliceFlagSeparator = true // --env A=1,2 is one variable
 	}
 	return root
 }

@@ -4,8 +4,11 @@
 package bundle
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -96,6 +99,23 @@ func LoadProcess(path string) (*specs.Process, error) {
 		return nil, err
 	}
 	return p, ValidateProcess(p, "process")
+}
+
+// ReadResources reads what config.json has as "linux.resources", up to the end of that. name is what errors call r.
+func ReadResources(name string, r io.Reader) (*specs.LinuxResources, error) {
+	var text bytes.Buffer
+	var one json.RawMessage
+	// A person at a terminal has no end to give but that of the object.
+	err := json.NewDecoder(io.TeeReader(io.LimitReader(r, maxFile), &text)).Decode(&one)
+	document := text.Bytes()
+	if err == nil {
+		document = one
+	}
+	resources := &specs.LinuxResources{}
+	if err := decode(name, document, resources); err != nil {
+		return nil, err
+	}
+	return resources, rules("devices", resources.Devices)
 }
 
 func read(path string) ([]byte, error) {
