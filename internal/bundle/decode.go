@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"mydocker/internal/fault"
+	"mydocker/internal/jsondoc"
 )
 
 // readAll reads r, of which size is known, or, as for a FIFO, not.
@@ -24,7 +25,7 @@ func readAll(r io.Reader, size int) ([]byte, error) {
 
 // decode decodes the whole of a document. An error names the line, the column and the field.
 func decode(file string, b []byte, to any) error {
-	err := json.Unmarshal(b, to)
+	err := jsondoc.Decode(b, to)
 	if err == nil {
 		return checkText(b, to)
 	}

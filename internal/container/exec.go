@@ -1,7 +1,6 @@
 package container
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,8 @@ import (
 
 	"mydocker/internal/cgroups"
 	"mydocker/internal/fault"
+	"mydocker/internal/jsondoc"
+	"mydocker/internal/rawfile"
 	"mydocker/internal/sealed"
 	"mydocker/internal/seqpacket"
 	"mydocker/internal/signals"
@@ -33,12 +34,12 @@ type ExecOptions struct {
 
 // Spec is the container's configuration, as it was when it was created.
 func (c *Container) Spec() (*specs.Spec, error) {
-	b, err := os.ReadFile(c.path(configFile))
+	b, err := rawfile.Read(c.path(configFile))
 	if err != nil {
 		return nil, fault.New(fault.StateDirectory, "", err)
 	}
 	var spec specs.Spec
-	if err := json.Unmarshal(b, &spec); err != nil {
+	if err := jsondoc.Decode(b, &spec); err != nil {
 		return nil, fault.New(fault.StateDirectory, "", fmt.Errorf("read %s: %w", c.path(configFile), err))
 	}
 	return &spec, nil
