@@ -29,6 +29,8 @@ func Main(args []string) int {
 	// Namespaces, labels, the filter and capabilities are those of a thread. It is the main thread, since
 	// execve from another one would have to stop this one first.
 	runtime.LockOSThread()
+	// 0 is what the caller has: spawn has raised it for the threads that the Go runtime has made before this.
+	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0)
 	e, err := setUp(args)
 	if err != nil {
 		return 1

@@ -1,7 +1,6 @@
 package container
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +14,7 @@ import (
 	"mydocker/internal/fault"
 	"mydocker/internal/sealed"
 	"mydocker/internal/seqpacket"
+	"mydocker/internal/signals"
 	"mydocker/internal/spawn"
 	"mydocker/libinit"
 )
@@ -54,6 +54,7 @@ func (c *Container) Spec() (*specs.Spec, error) {
 // execution is a further process of a container while it is made.
 type execution struct {
 	*Container
+	catcher *signals.Catcher
 	opts    *ExecOptions
 	spec    *specs.Spec
 	console func(*os.File) error
@@ -65,8 +66,8 @@ type execution struct {
 }
 
 // exec starts a further process and returns once the program runs.
-func (c *Container) exec(ctx context.Context, o *ExecOptions, console func(*os.File) error) (*spawn.Process, error) {
-	x := &execution{Container: c, opts: o, console: console}
+func (c *Container) exec(catcher *signals.Catcher, o *ExecOptions, console func(*os.File) error) (*spawn.Process, error) {
+	x := &execution{Container: c, catcher: catcher, opts: o, console: console}
 	if x.console == nil {
 		x.console = x.sendConsole
 	}
@@ -89,7 +90,6 @@ func (c *Container) exec(ctx context.Context, o *ExecOptions, console func(*os.F
 		return nil, err
 	}
 	defer x.conn.Close()
-	defer context.AfterFunc(ctx, x.init.Stop)()
 	if err := x.talk(plan); err != nil {
 		x.init.Kill()
 		return nil, err
@@ -181,10 +181,12 @@ func (x *execution) talk(plan libinit.Plan) error {
 	}
 	ready := false
 	for {
-		m, err := x.conn.Receive()
+		m, err := receive(x.catcher, x.conn)
 		switch {
 		case errors.Is(err, io.EOF) && ready:
 			return x.finish()
+		case errors.Is(err, signals.ErrAborted):
+			return err
 		case err != nil:
 			return x.gone(err)
 		}

@@ -15,6 +15,7 @@ import (
 	"mydocker/internal/netdev"
 	"mydocker/internal/scm"
 	"mydocker/internal/seqpacket"
+	"mydocker/internal/signals"
 	"mydocker/internal/wire"
 	"mydocker/libinit"
 )
@@ -23,10 +24,12 @@ import (
 func (b *creation) serve() error {
 	ready := false
 	for {
-		m, err := b.conn.Receive()
+		m, err := receive(b.catcher, b.conn)
 		switch {
 		case errors.Is(err, io.EOF) && ready:
 			return b.finish()
+		case errors.Is(err, signals.ErrAborted):
+			return err
 		case err != nil:
 			return b.gone(err)
 		}
@@ -43,6 +46,14 @@ func (b *creation) serve() error {
 			return err
 		}
 	}
+}
+
+// receive waits for a message of init, or for a signal to the command.
+func receive(catcher *signals.Catcher, conn *seqpacket.Conn) (*message, error) {
+	if err := catcher.Await(conn.Fd()); err != nil {
+		return nil, err
+	}
+	return conn.Receive()
 }
 
 // request meets the requests that carry data.
@@ -153,10 +164,12 @@ func (b *creation) runHooks() ([]byte, error) {
 	state := b.specState(specs.StateCreating, b.init.Pid)
 	if h := b.spec.Hooks; h != nil {
 		b.hooked = true
-		if err := hooks.Run(b.ctx, h.Prestart, "prestart", state, b.opts.Bundle); err != nil { //nolint:staticcheck // deprecated, not gone
+		ctx, stop := b.catcher.Context()
+		defer stop()
+		if err := hooks.Run(ctx, h.Prestart, "prestart", state, b.opts.Bundle); err != nil { //nolint:staticcheck // deprecated, not gone
 			return nil, err
 		}
-		if err := hooks.Run(b.ctx, h.CreateRuntime, "createRuntime", state, b.opts.Bundle); err != nil {
+		if err := hooks.Run(ctx, h.CreateRuntime, "createRuntime", state, b.opts.Bundle); err != nil {
 			return nil, err
 		}
 	}
