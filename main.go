@@ -157,7 +157,7 @@ func app(args []string) *cli.Command {
 }
 
 func unknownCommand(root *cli.Command, asked string) error {
-	err := fault.New(fault.Usage, "", fmt.Errorf("No help topic for '%s'", asked)) //nolint:staticcheck // known text
+	err := fault.New(fault.Usage, "", fmt.Errorf("No help topic for '%s'", asked))
 	if like := cli.SuggestCommand(root.Commands, asked); like != "" {
 		err = fault.Hint(err, "perhaps you mean `"+like+"`")
 	}

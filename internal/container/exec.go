@@ -32,8 +32,11 @@ type ExecOptions struct {
 	IgnorePaused  bool
 }
 
-// Spec is the container's configuration, as it was when it was created.
+// Spec is the container's configuration, as it was when it was created. It is read once.
 func (c *Container) Spec() (*specs.Spec, error) {
+	if c.spec != nil {
+		return c.spec, nil
+	}
 	b, err := rawfile.Read(c.path(configFile))
 	if err != nil {
 		return nil, fault.New(fault.StateDirectory, "", err)
@@ -42,7 +45,11 @@ func (c *Container) Spec() (*specs.Spec, error) {
 	if err := jsondoc.Decode(b, &spec); err != nil {
 		return nil, fault.New(fault.StateDirectory, "", fmt.Errorf("read %s: %w", c.path(configFile), err))
 	}
-	return &spec, nil
+	if spec.Linux == nil {
+		spec.Linux = &specs.Linux{}
+	}
+	c.spec = &spec
+	return c.spec, nil
 }
 
 // execution is a further process of a container while it is made.

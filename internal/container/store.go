@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
@@ -49,6 +50,7 @@ type Container struct {
 	store *Store
 	dir   *os.File
 	rec   record
+	spec  *specs.Spec    // see Spec
 	child *spawn.Process // init, in the command that has created it
 }
 
