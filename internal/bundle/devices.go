@@ -10,12 +10,15 @@ import (
 
 // deviceRules checks the allow list of the devices cgroup (config-linux.md, "Allowed Device list").
 func deviceRules(spec *specs.Spec) error {
-	r := spec.Linux.Resources
-	if r == nil {
+	if spec.Linux.Resources == nil {
 		return nil
 	}
-	for i, d := range r.Devices {
-		field := fmt.Sprintf("linux.resources.devices[%d]", i)
+	return rules("linux.resources.devices", spec.Linux.Resources.Devices)
+}
+
+func rules(field string, list []specs.LinuxDeviceCgroup) error {
+	for i, d := range list {
+		field := fmt.Sprintf("%s[%d]", field, i)
 		switch d.Type {
 		case "", "a", "b", "c":
 		default:

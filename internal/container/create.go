@@ -1,11 +1,9 @@
 package container
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -15,9 +13,11 @@ import (
 	"mydocker/internal/cgroups"
 	"mydocker/internal/fault"
 	"mydocker/internal/netdev"
+	"mydocker/internal/rawfile"
 	"mydocker/internal/rdt"
 	"mydocker/internal/sealed"
 	"mydocker/internal/seqpacket"
+	"mydocker/internal/signals"
 	"mydocker/internal/spawn"
 	"mydocker/libinit"
 )
@@ -41,9 +41,12 @@ func (s *Store) Create(o *CreateOptions) error {
 	if err := checkConsole(o.Spec.Process != nil && o.Spec.Process.Terminal, true, o.ConsoleSocket); err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), AbortSignals...)
-	defer stop()
-	c, err := s.create(ctx, o, nil)
+	catcher, err := signals.Catch()
+	if err != nil {
+		return err
+	}
+	defer catcher.Stop()
+	c, err := s.create(catcher, o, nil)
 	if err != nil {
 		return err
 	}
@@ -53,7 +56,7 @@ func (s *Store) Create(o *CreateOptions) error {
 // creation is a container while it is made.
 type creation struct {
 	*Container
-	ctx     context.Context // ends when the command is told to stop
+	catcher *signals.Catcher
 	opts    *CreateOptions
 	spec    *specs.Spec
 	console func(*os.File) error // takes the master of the pty
@@ -72,8 +75,8 @@ type creation struct {
 }
 
 // create makes the container, locked until it returns. console takes the terminal; nil sends it to the console socket.
-func (s *Store) create(ctx context.Context, o *CreateOptions, console func(*os.File) error) (*Container, error) {
-	b := &creation{ctx: ctx, opts: o, spec: o.Spec, console: console, idmaps: idmaps{}}
+func (s *Store) create(catcher *signals.Catcher, o *CreateOptions, console func(*os.File) error) (*Container, error) {
+	b := &creation{catcher: catcher, opts: o, spec: o.Spec, console: console, idmaps: idmaps{}}
 	if b.console == nil {
 		b.console = b.sendConsole
 	}
@@ -147,8 +150,6 @@ func (b *creation) make() error {
 	}
 	defer b.conn.Close()
 	defer b.idmaps.close()
-	// With init gone everything that waits for it ends.
-	defer context.AfterFunc(b.ctx, b.init.Stop)()
 	if err := b.conn.Send(libinit.MsgPlan, b.plan.Encode()); err != nil {
 		return b.gone(err)
 	}
@@ -172,7 +173,7 @@ func (b *creation) begin() error {
 	if err := b.write(); err != nil {
 		return err
 	}
-	if err := os.WriteFile(b.path(configFile), b.opts.Config, 0o600); err != nil {
+	if err := rawfile.Create(b.path(configFile), b.opts.Config, 0o600); err != nil {
 		return fault.New(fault.StateDirectory, "", err)
 	}
 	return nil
@@ -301,9 +302,6 @@ func (b *creation) makeRDT() (err error) {
 	b.rec.RDT = b.rdt.Saved()
 	return b.write()
 }
-
-// AbortSignals end a command that makes a container; what is half made is removed first.
-var AbortSignals = []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT}
 
 var (
 	errNoConsoleSocket = errors.New("cannot allocate tty if mydocker will detach without setting console socket")

@@ -125,7 +125,9 @@ func TestOwnGroup(t *testing.T) {
 
 func TestClosID(t *testing.T) {
 	root := t.TempDir()
-	make := func(spec *specs.LinuxIntelRdt) (*Group, error) { return Make(&Config{ID: "c1", Spec: spec, Root: root}) }
+	make := func(spec *specs.LinuxIntelRdt) (*Group, error) {
+		return Make(&Config{ID: "c1", Spec: spec, Root: root})
+	}
 	if _, err := make(&specs.LinuxIntelRdt{ClosID: "gold"}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a group that is not there: %v", err)
 	}
