@@ -119,7 +119,7 @@ func (b *creation) prepare(s *Store) (err error) {
 		b.ns.close()
 		return err
 	}
-	b.options = b.planOptions(privileged)
+	b.options = b.planOptions(s, privileged)
 	if b.plan, err = libinit.NewPlan(b.spec, b.options); err != nil {
 		b.ns.close()
 	}
@@ -137,6 +137,9 @@ func (b *creation) make() error {
 		return err
 	}
 	if err := b.makeRDT(); err != nil {
+		return err
+	}
+	if err := b.makeNotifyDir(); err != nil {
 		return err
 	}
 	gate, report, err := b.makeFIFOs()
@@ -166,6 +169,7 @@ func (b *creation) begin() error {
 		Version: b.spec.Version, ID: b.opts.ID, Bundle: b.opts.Bundle, Rootfs: rootfs(b.spec, b.opts.Bundle),
 		Created: time.Now().UTC(), Annotations: b.spec.Annotations, Owner: os.Geteuid(), Creator: creator,
 		Cgroup: b.cg.Saved(), SharedPid: !b.ns.has(unix.CLONE_NEWPID), NoProcess: b.spec.Process == nil,
+		Notify: notifyAddress(b.spec),
 	}
 	if h := b.spec.Hooks; h != nil {
 		b.rec.Poststart, b.rec.Poststop = h.Poststart, h.Poststop

@@ -143,6 +143,9 @@ func (b *creation) sendSource(body []byte) error {
 }
 
 func (b *creation) source(mount int) (*os.File, error) {
+	if mount == libinit.NotifySource && b.options.NotifyDir != "" {
+		return libinit.OpenDir(b.options.NotifyDir)
+	}
 	idmap, err := b.idmap(mount)
 	if err != nil {
 		return nil, err
