@@ -18,7 +18,7 @@ import (
 
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
-		"bundle": bundle, "set": set, "retry": retry, "status": status, "code": code, "busybox": busybox, "json": jsonValue, "setns": setns,
+		"bundle": bundle, "set": set, "retry": retry, "status": status, "code": code, "busybox": busybox, "json": jsonValue, "setns": setFrom("linux.namespaces"), "setseccomp": setFrom("linux.seccomp"),
 	}
 }
 
@@ -133,12 +133,14 @@ func place(ts *testscript.TestScript, at any, path []string, v any) any {
 	return nil
 }
 
-// setns DIR FILE sets the namespaces of the bundle to the JSON in a file.
-func setns(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: setns DIR FILE")
+// setFrom makes a command "DIR FILE" that sets a value of the bundle's config.json to the JSON in a file.
+func setFrom(path string) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg || len(args) != 2 {
+			ts.Fatalf("usage: DIR FILE")
+		}
+		change(ts, ts.MkAbs(args[0]), []string{path + "=" + ts.ReadFile(args[1])})
 	}
-	change(ts, ts.MkAbs(args[0]), []string{"linux.namespaces=" + ts.ReadFile(args[1])})
 }
 
 // retryLimit is how long something that is bound to come may take.
