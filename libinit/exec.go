@@ -2,6 +2,8 @@ package libinit
 
 import (
 	"fmt"
+	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"unsafe"
@@ -14,10 +16,11 @@ import (
 
 // Exec makes init the program.
 type Exec struct {
-	Args    []string
-	Env     []string
-	SetHome bool            // HOME is what the step Home has found
-	Filter  *seccomp.Filter // nil without, or when the step Filter has loaded it
+	Args         []string
+	Env          []string
+	SetHome      bool            // HOME is what the step Home has found
+	SetListenPid bool            // LISTEN_PID is the process's own, sd_listen_fds(3)
+	Filter       *seccomp.Filter // nil without, or when the step Filter has loaded it
 }
 
 func (s *Exec) String() string {
@@ -34,6 +37,9 @@ func (s *Exec) Do(e *Env) error {
 	env := s.Env
 	if s.SetHome {
 		env = append(env, "HOME="+e.home)
+	}
+	if s.SetListenPid {
+		env = append(env, "LISTEN_PID="+strconv.Itoa(os.Getpid()))
 	}
 	path, err := unix.BytePtrFromString(e.program)
 	if err != nil {

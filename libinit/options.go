@@ -16,6 +16,7 @@ type Options struct {
 	NoNewKeyring bool
 	PreserveFDs  int
 	ListenFDs    int    // of the preserved descriptors, how many are LISTEN_FDS (sd_listen_fds(3)); 0 without
+	ListenNames  string // LISTEN_FDNAMES, their names
 	NotifySocket string // path, inside the container, of the sd_notify socket; "" without
 	NotifyDir    string // its directory on the host, to be bound; "" without
 

@@ -74,11 +74,13 @@ func (p *planner) become(wait bool) error {
 	if c.CommandLine != "" {
 		return fault.New(fault.Config, "process.commandLine", errors.New("commandLine is for Windows alone"))
 	}
-	env, hasHome, err := environ(c.Env)
+	env, hasHome, err := environ(append(slices.Clone(c.Env), p.listenEnv()...))
 	if err != nil {
 		return err
 	}
-	env = append(env, p.listenEnv()...)
+	if p.opts.ListenFDs > 0 {
+		env = slices.DeleteFunc(env, func(v string) bool { return strings.HasPrefix(v, "LISTEN_PID=") })
+	}
 	if u := c.User.Umask; u != nil {
 		p.add("process.user.umask", &Umask{*u})
 	}
@@ -108,7 +110,7 @@ func (p *planner) become(wait bool) error {
 		p.add("", &Wait{})
 		p.startContainerHooks()
 	}
-	p.add("process.args", &Exec{Args: c.Args, Env: env, SetHome: !hasHome, Filter: filter})
+	p.add("process.args", &Exec{Args: c.Args, Env: env, SetHome: !hasHome, SetListenPid: p.opts.ListenFDs > 0, Filter: filter})
 	return nil
 }
 
@@ -170,11 +172,15 @@ func lookupEnv(env []string, name string) string {
 	return ""
 }
 
-// listenEnv tells the program of the sockets that it inherits (sd_listen_fds(3)): it is process 1 of its namespace.
+// listenEnv tells the program of the sockets that it inherits (sd_listen_fds(3)), and of the one that it says on how
+// it is (sd_notify(3)).
 func (p *planner) listenEnv() []string {
 	var env []string
 	if p.opts.ListenFDs > 0 {
-		env = append(env, "LISTEN_FDS="+strconv.Itoa(p.opts.ListenFDs), "LISTEN_PID=1")
+		env = append(env, "LISTEN_FDS="+strconv.Itoa(p.opts.ListenFDs))
+		if p.opts.ListenNames != "" {
+			env = append(env, "LISTEN_FDNAMES="+p.opts.ListenNames)
+		}
 	}
 	if p.opts.NotifySocket != "" {
 		env = append(env, "NOTIFY_SOCKET="+p.opts.NotifySocket)

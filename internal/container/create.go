@@ -12,6 +12,7 @@ import (
 
 	"mydocker/internal/cgroups"
 	"mydocker/internal/fault"
+	"mydocker/internal/netdev"
 	"mydocker/internal/rawfile"
 	"mydocker/internal/rdt"
 	"mydocker/internal/sealed"
@@ -70,6 +71,7 @@ type creation struct {
 	init      *spawn.Process
 	idmaps    idmaps
 	hooked    bool // hooks of the runtime have begun
+	netdevs   *netdev.Moved
 }
 
 // create makes the container, locked until it returns. console takes the terminal; nil sends it to the console socket.
@@ -93,6 +95,9 @@ func (s *Store) create(catcher *signals.Catcher, o *CreateOptions, console func(
 		_ = c.Close()
 		return nil, err
 	}
+	if b.netdevs != nil {
+		b.netdevs.Close()
+	}
 	c.child = b.init
 	return c, nil
 }
@@ -114,7 +119,7 @@ func (b *creation) prepare(s *Store) (err error) {
 		b.ns.close()
 		return err
 	}
-	b.options = b.planOptions(privileged)
+	b.options = b.planOptions(s, privileged)
 	if b.plan, err = libinit.NewPlan(b.spec, b.options); err != nil {
 		b.ns.close()
 	}
@@ -132,6 +137,9 @@ func (b *creation) make() error {
 		return err
 	}
 	if err := b.makeRDT(); err != nil {
+		return err
+	}
+	if err := b.makeNotifyDir(); err != nil {
 		return err
 	}
 	gate, report, err := b.makeFIFOs()
@@ -161,6 +169,7 @@ func (b *creation) begin() error {
 		Version: b.spec.Version, ID: b.opts.ID, Bundle: b.opts.Bundle, Rootfs: rootfs(b.spec, b.opts.Bundle),
 		Created: time.Now().UTC(), Annotations: b.spec.Annotations, Owner: os.Geteuid(), Creator: creator,
 		Cgroup: b.cg.Saved(), SharedPid: !b.ns.has(unix.CLONE_NEWPID), NoProcess: b.spec.Process == nil,
+		Notify: notifyAddress(b.spec),
 	}
 	if h := b.spec.Hooks; h != nil {
 		b.rec.Poststart, b.rec.Poststop = h.Poststart, h.Poststop
@@ -273,6 +282,11 @@ func (b *creation) gone(err error) error {
 // undo removes what a failed create has made (runtime.md: state as if never attempted). Only the poststop hooks of a
 // container whose hooks have begun are run.
 func (b *creation) undo() {
+	if b.netdevs != nil {
+		if err := b.netdevs.PutBack(); err != nil {
+			logrus.Warn(err)
+		}
+	}
 	if b.init != nil {
 		b.init.Kill()
 	}
@@ -286,7 +300,11 @@ func (b *creation) makeRDT() (err error) {
 	if b.spec.Linux.IntelRdt == nil {
 		return nil
 	}
-	return errors.ErrUnsupported
+	if b.rdt, err = rdt.Make(&rdt.Config{ID: b.opts.ID, Spec: b.spec.Linux.IntelRdt}); err != nil {
+		return err
+	}
+	b.rec.RDT = b.rdt.Saved()
+	return b.write()
 }
 
 var (

@@ -13,6 +13,7 @@ import (
 	"mydocker/internal/fault"
 	"mydocker/internal/jsondoc"
 	"mydocker/internal/rawfile"
+	"mydocker/internal/rdt"
 	"mydocker/internal/sealed"
 	"mydocker/internal/seqpacket"
 	"mydocker/internal/signals"
@@ -166,6 +167,11 @@ func (x *execution) cgroupDir() (*os.File, error) {
 func (x *execution) placed(pid int) error {
 	if x.cg != nil {
 		if err := x.cg.ExecJoin(pid, x.opts.Cgroups); err != nil {
+			return err
+		}
+	}
+	if x.rec.RDT != nil {
+		if err := rdt.Load(x.rec.RDT).Join(pid); err != nil {
 			return err
 		}
 	}

@@ -56,8 +56,12 @@ func (c *Container) run(f *foreground, o *RunOptions) (int, error) {
 	case err != nil:
 		return 0, errors.Join(err, c.ifThere(c.stopAndDestroy))
 	case o.Detach:
+		if err := c.awaitReady(f.catcher); err != nil {
+			return 0, errors.Join(err, c.ifThere(c.stopAndDestroy))
+		}
 		return 0, nil
 	}
+	defer c.relayNotify()()
 	status, err := f.wait(c.child)
 	if err != nil {
 		return 0, err

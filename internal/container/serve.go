@@ -143,6 +143,9 @@ func (b *creation) sendSource(body []byte) error {
 }
 
 func (b *creation) source(mount int) (*os.File, error) {
+	if mount == libinit.NotifySource && b.options.NotifyDir != "" {
+		return libinit.OpenDir(b.options.NotifyDir)
+	}
 	idmap, err := b.idmap(mount)
 	if err != nil {
 		return nil, err
@@ -157,8 +160,9 @@ func (b *creation) runHooks() ([]byte, error) {
 		return nil, err
 	}
 	if devices := b.spec.Linux.NetDevices; len(devices) > 0 {
-		if err := netdev.Move(b.init.Pid, devices); err != nil {
-			return nil, fault.At("linux.netDevices", err)
+		var err error
+		if b.netdevs, err = netdev.Move(b.init.Pid, devices); err != nil {
+			return nil, err
 		}
 	}
 	state := b.specState(specs.StateCreating, b.init.Pid)

@@ -21,7 +21,12 @@ import (
 
 // Start lets init become the program, then runs the poststart hooks. The hooks run without the lock: delete -f must
 // be able to end a container whose hook hangs.
-func (c *Container) Start() error { return c.startWith(nil) }
+func (c *Container) Start() error {
+	if err := c.startWith(nil); err != nil {
+		return err
+	}
+	return c.awaitReady(nil)
+}
 
 // startWith lets a signal to the command that has made the container end it.
 func (c *Container) startWith(catcher *signals.Catcher) error {
@@ -65,6 +70,9 @@ func (c *Container) start(catcher *signals.Catcher) error {
 	}
 	if c.rec.NoProcess {
 		return fault.New(fault.Config, "process", errNoProcess)
+	}
+	if err := c.listenNotify(); err != nil {
+		return err
 	}
 	return c.release(catcher)
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
+	"mydocker/internal/notify"
 	"mydocker/internal/rawfile"
 	"mydocker/internal/spawn"
 )
@@ -52,6 +53,7 @@ type Container struct {
 	rec   record
 	spec  *specs.Spec    // see Spec
 	child *spawn.Process // init, in the command that has created it
+	relay *notify.Relay  // of the command that starts it, where a service manager is to be told
 }
 
 // ID is the container's name.
@@ -63,6 +65,7 @@ const (
 	configFile = "config.json"
 	execFIFO   = "exec.fifo"
 	reportFIFO = "report.fifo"
+	notifyDir  = "notify"
 )
 
 func (c *Container) path(name string) string { return filepath.Join(c.store.Root, c.rec.ID, name) }
@@ -137,7 +140,12 @@ func (c *Container) open() error {
 }
 
 // Close gives up the handle. The container stays.
-func (c *Container) Close() error { return c.dir.Close() }
+func (c *Container) Close() error {
+	if c.relay != nil {
+		c.relay.Close()
+	}
+	return c.dir.Close()
+}
 
 // lock makes other commands that change the container wait. It is a lock on the open directory: it ends with the
 // process, however that ends.
