@@ -3,6 +3,7 @@ package libinit
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -75,7 +76,7 @@ func (p *planner) checkSysctl(name, path string) error {
 	switch {
 	case first == "net":
 		need = specs.NetworkNamespace
-	case strings.HasPrefix(path, "fs/mqueue/") || contains(ipcSysctls, path):
+	case strings.HasPrefix(path, "fs/mqueue/") || slices.Contains(ipcSysctls, path):
 		need = specs.IPCNamespace
 	case path == "kernel/domainname":
 		need = specs.UTSNamespace
@@ -89,19 +90,10 @@ func (p *planner) checkSysctl(name, path string) error {
 	default:
 		return fmt.Errorf("sysctl %q is not in a separate kernel namespace", name)
 	}
-	if !p.hasNamespace(need) {
+	if !p.hasNamespace(need) || slices.Contains(p.opts.Shared, need) {
 		return fmt.Errorf("sysctl %q is not in a separate kernel namespace: the container has no %s namespace of its own", name, need)
 	}
 	return nil
-}
-
-func contains(list []string, s string) bool {
-	for _, l := range list {
-		if l == s {
-			return true
-		}
-	}
-	return false
 }
 
 func (s *Sysctls) String() string {
