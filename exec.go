@@ -103,10 +103,11 @@ func processOf(c *cli.Command, ctr *container.Container) (*specs.Process, error)
 	if err != nil {
 		return nil, err
 	}
-	p := spec.Process
-	if p == nil {
+	if spec.Process == nil {
 		return nil, fault.New(fault.Config, "process", errors.New("process property must not be empty"))
 	}
+	process := *spec.Process
+	p := &process
 	p.Args = c.Args().Slice()[1:]
 	p.Terminal = c.Bool("tty")
 	p.ConsoleSize = nil

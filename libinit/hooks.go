@@ -2,7 +2,6 @@ package libinit
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"path/filepath"
 
@@ -10,6 +9,7 @@ import (
 
 	"mydocker/internal/fault"
 	"mydocker/internal/hooks"
+	"mydocker/internal/jsondoc"
 )
 
 // RunHooks runs the hooks of a kind inside: createContainer before pivot_root, in the runtime's view of the files, and
@@ -44,7 +44,7 @@ func (h *RunHooks) String() string {
 // Do runs them in order.
 func (h *RunHooks) Do(e *Env) error {
 	var state specs.State
-	if err := json.Unmarshal(e.state, &state); err != nil {
+	if err := jsondoc.Decode(e.state, &state); err != nil {
 		return fault.New(fault.Internal, "", err)
 	}
 	if e.Conn == nil {

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
+	"mydocker/internal/rawfile"
 	"mydocker/internal/seqpacket"
 	"mydocker/internal/wire"
 )
@@ -64,7 +65,7 @@ func setUp(args []string) (*Env, error) {
 		e.report = os.NewFile(uintptr(next+2), "report.fifo")
 		return e, nil
 	}
-	e.Root, err = os.OpenFile("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	e.Root, err = rawfile.Open("/", unix.O_PATH|unix.O_DIRECTORY, 0)
 	return e, err
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"mydocker/internal/fault"
+	"mydocker/internal/rawfile"
 )
 
 // File is the name of the configuration in a bundle (runtime-spec, bundle.md).
@@ -119,7 +120,7 @@ func ReadResources(name string, r io.Reader) (*specs.LinuxResources, error) {
 }
 
 func read(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := rawfile.Open(path, 0, 0)
 	if err != nil {
 		return nil, err
 	}

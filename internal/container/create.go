@@ -12,6 +12,7 @@ import (
 
 	"mydocker/internal/cgroups"
 	"mydocker/internal/fault"
+	"mydocker/internal/rawfile"
 	"mydocker/internal/rdt"
 	"mydocker/internal/sealed"
 	"mydocker/internal/seqpacket"
@@ -167,7 +168,7 @@ func (b *creation) begin() error {
 	if err := b.write(); err != nil {
 		return err
 	}
-	if err := os.WriteFile(b.path(configFile), b.opts.Config, 0o600); err != nil {
+	if err := rawfile.Create(b.path(configFile), b.opts.Config, 0o600); err != nil {
 		return fault.New(fault.StateDirectory, "", err)
 	}
 	return nil

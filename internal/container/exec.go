@@ -1,7 +1,6 @@
 package container
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,8 @@ import (
 
 	"mydocker/internal/cgroups"
 	"mydocker/internal/fault"
+	"mydocker/internal/jsondoc"
+	"mydocker/internal/rawfile"
 	"mydocker/internal/sealed"
 	"mydocker/internal/seqpacket"
 	"mydocker/internal/signals"
@@ -31,17 +32,24 @@ type ExecOptions struct {
 	IgnorePaused  bool
 }
 
-// Spec is the container's configuration, as it was when it was created.
+// Spec is the container's configuration, as it was when it was created. It is read once.
 func (c *Container) Spec() (*specs.Spec, error) {
-	b, err := os.ReadFile(c.path(configFile))
+	if c.spec != nil {
+		return c.spec, nil
+	}
+	b, err := rawfile.Read(c.path(configFile))
 	if err != nil {
 		return nil, fault.New(fault.StateDirectory, "", err)
 	}
 	var spec specs.Spec
-	if err := json.Unmarshal(b, &spec); err != nil {
+	if err := jsondoc.Decode(b, &spec); err != nil {
 		return nil, fault.New(fault.StateDirectory, "", fmt.Errorf("read %s: %w", c.path(configFile), err))
 	}
-	return &spec, nil
+	if spec.Linux == nil {
+		spec.Linux = &specs.Linux{}
+	}
+	c.spec = &spec
+	return c.spec, nil
 }
 
 // execution is a further process of a container while it is made.

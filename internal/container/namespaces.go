@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
+	"mydocker/internal/rawfile"
 	"mydocker/internal/spawn"
 )
 
@@ -102,7 +103,7 @@ func openNamespaces(spec *specs.Spec) (*namespaces, error) {
 }
 
 func openNamespace(path string, flag uintptr) (*os.File, error) {
-	f, err := os.OpenFile(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	f, err := rawfile.Open(path, unix.O_RDONLY, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +125,7 @@ func RootOfHost() bool {
 	if os.Geteuid() != 0 {
 		return false
 	}
-	b, err := os.ReadFile("/proc/self/uid_map")
+	b, err := rawfile.Read("/proc/self/uid_map")
 	if errors.Is(err, os.ErrNotExist) {
 		return true // a kernel without user namespaces
 	}

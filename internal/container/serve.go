@@ -1,7 +1,6 @@
 package container
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,7 @@ import (
 
 	"mydocker/internal/fault"
 	"mydocker/internal/hooks"
+	"mydocker/internal/jsondoc"
 	"mydocker/internal/netdev"
 	"mydocker/internal/scm"
 	"mydocker/internal/seqpacket"
@@ -173,11 +173,7 @@ func (b *creation) runHooks() ([]byte, error) {
 			return nil, err
 		}
 	}
-	body, err := json.Marshal(state)
-	if err != nil {
-		return nil, fault.New(fault.Internal, "", err)
-	}
-	return body, nil
+	return jsondoc.Encode(state), nil
 }
 
 // ready does what has to wait until init has made its threads and its memory: the limits, then the state.
@@ -221,11 +217,7 @@ func (b *creation) sendListener(f *os.File) error {
 }
 
 func sendListener(path string, state *specs.ContainerProcessState, f *os.File) error {
-	body, err := json.Marshal(state)
-	if err != nil {
-		return fault.New(fault.Internal, "", err)
-	}
-	if err := scm.Send(path, body, f); err != nil {
+	if err := scm.Send(path, jsondoc.Encode(state), f); err != nil {
 		return fault.New(fault.Seccomp, "linux.seccomp.listenerPath", fmt.Errorf("failed to connect with seccomp agent: %w", err))
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 
 	"mydocker/internal/fault"
 	"mydocker/internal/hooks"
+	"mydocker/internal/rawfile"
 	"mydocker/internal/signals"
 	"mydocker/internal/wire"
 	"mydocker/libinit"
@@ -70,7 +71,7 @@ func (c *Container) start(catcher *signals.Catcher) error {
 
 // release opens init's gate and waits until the program runs: then the report FIFO has no writer left.
 func (c *Container) release(catcher *signals.Catcher) error {
-	report, err := os.OpenFile(c.path(reportFIFO), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	report, err := rawfile.Open(c.path(reportFIFO), unix.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return fault.New(fault.StateDirectory, "", fmt.Errorf("start container: %w", err))
 	}

@@ -8,9 +8,11 @@ import (
 	"path/filepath"
 	"time"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
+	"mydocker/internal/rawfile"
 	"mydocker/internal/spawn"
 )
 
@@ -48,6 +50,7 @@ type Container struct {
 	store *Store
 	dir   *os.File
 	rec   record
+	spec  *specs.Spec    // see Spec
 	child *spawn.Process // init, in the command that has created it
 }
 
@@ -122,7 +125,7 @@ func (s *Store) Load(id string) (*Container, error) {
 }
 
 func (c *Container) open() error {
-	dir, err := os.OpenFile(c.path(""), unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	dir, err := rawfile.Open(c.path(""), unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if errors.Is(err, os.ErrNotExist) {
 		return fault.Hint(fault.New(fault.NotFound, "", ErrNotExist), "`list` shows the containers of this --root")
 	}
@@ -160,7 +163,7 @@ func (c *Container) unlock() { _ = unix.Flock(int(c.dir.Fd()), unix.LOCK_UN) }
 // busy tells whether a command holds the lock.
 func (c *Container) busy() bool {
 	// The lock belongs to the open file: another open of the directory is another party.
-	f, err := os.OpenFile(c.path(""), unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	f, err := rawfile.Open(c.path(""), unix.O_DIRECTORY, 0)
 	if err != nil {
 		return false
 	}

@@ -254,8 +254,9 @@ func field(v reflect.Value, key string, from int) (reflect.Value, int) {
 			from += f.Type.NumField()
 			continue
 		}
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		name := jsonName(&f)
 		switch {
+		case name == "":
 		case name == key:
 			return v.Field(i), from + i
 		case strings.EqualFold(name, key):
@@ -263,6 +264,18 @@ func field(v reflect.Value, key string, from int) (reflect.Value, int) {
 		}
 	}
 	return reflect.Value{}, -1
+}
+
+// jsonName is the name of a field in JSON, "" for one that is not there.
+func jsonName(f *reflect.StructField) string {
+	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	switch {
+	case name == "-" || !f.IsExported():
+		return ""
+	case name == "":
+		return f.Name
+	}
+	return name
 }
 
 func (d *decoder) mapping(v reflect.Value, depth int) {

@@ -64,8 +64,9 @@ func encodeFields(b []byte, v reflect.Value) []byte {
 			b = encodeFields(b, v.Field(i))
 			continue
 		}
-		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if name == "-" || strings.Contains(options, "omitempty") && empty(v.Field(i)) {
+		name := jsonName(&f)
+		_, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "" || strings.Contains(options, "omitempty") && empty(v.Field(i)) {
 			continue
 		}
 		if b[len(b)-1] != '{' {
