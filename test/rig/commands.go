@@ -64,7 +64,7 @@ func copyFile(from, to string) error {
 }
 
 // set DIR PATH=VALUE… changes values of the bundle's config.json. PATH is of keys and indices with dots between
-// ("+" appends to an array, a value of "-" removes), VALUE is JSON, or else a string.
+// ("+" appends to an array, a value of "-" removes), VALUE is JSON, or else a string. @FILE is what a file holds.
 func set(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: set DIR PATH=VALUE...")
@@ -81,6 +81,9 @@ func change(ts *testscript.TestScript, dir string, sets []string) {
 		path, value, ok := strings.Cut(s, "=")
 		if !ok {
 			ts.Fatalf("%s: not PATH=VALUE", s)
+		}
+		if file, found := strings.CutPrefix(value, "@"); found {
+			value = ts.ReadFile(file)
 		}
 		var v any
 		if json.Unmarshal([]byte(value), &v) != nil {
