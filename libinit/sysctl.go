@@ -3,6 +3,7 @@ package libinit
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -32,10 +33,19 @@ func (p *planner) sysctls() error {
 		s.Set = append(s.Set, Sysctl{path, value})
 	}
 	if len(s.Set) > 0 {
-		sort.Slice(s.Set, func(i, j int) bool { return s.Set[i].Path < s.Set[j].Path })
+		sort.Slice(s.Set, func(i, j int) bool { return before(s.Set[i].Path, s.Set[j].Path) })
 		p.add("linux.sysctl", &s)
 	}
 	return nil
+}
+
+// before orders parameters: the shallow ones come first. A write to net/ipv4/ip_forward sets every
+// net/ipv4/conf/*/forwarding, and what the configuration says of one interface has to hold.
+func before(a, b string) bool {
+	if m, n := strings.Count(a, "/"), strings.Count(b, "/"); m != n {
+		return m < n
+	}
+	return a < b
 }
 
 // sysctlPath is the path of a parameter's file. As sysctl(8) has it, the first separator of a name decides whether
@@ -66,7 +76,7 @@ func (p *planner) checkSysctl(name, path string) error {
 	switch {
 	case first == "net":
 		need = specs.NetworkNamespace
-	case strings.HasPrefix(path, "fs/mqueue/") || contains(ipcSysctls, path):
+	case strings.HasPrefix(path, "fs/mqueue/") || slices.Contains(ipcSysctls, path):
 		need = specs.IPCNamespace
 	case path == "kernel/domainname":
 		need = specs.UTSNamespace
@@ -80,19 +90,10 @@ func (p *planner) checkSysctl(name, path string) error {
 	default:
 		return fmt.Errorf("sysctl %q is not in a separate kernel namespace", name)
 	}
-	if !p.hasNamespace(need) {
+	if !p.hasNamespace(need) || slices.Contains(p.opts.Shared, need) {
 		return fmt.Errorf("sysctl %q is not in a separate kernel namespace: the container has no %s namespace of its own", name, need)
 	}
 	return nil
-}
-
-func contains(list []string, s string) bool {
-	for _, l := range list {
-		if l == s {
-			return true
-		}
-	}
-	return false
 }
 
 func (s *Sysctls) String() string {

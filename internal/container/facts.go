@@ -29,6 +29,9 @@ func (b *creation) planOptions(s *Store, privileged bool) *libinit.Options {
 		o.Cgroup = libinit.CgroupV2
 	}
 	o.CgroupPaths = b.cg.RelativePaths()
+	if len(b.spec.Linux.Sysctl) > 0 {
+		o.Shared = b.ns.callers()
+	}
 	if b.spec.Linux.MountLabel != "" {
 		o.SELinux = lsm.SELinuxEnabled()
 	}

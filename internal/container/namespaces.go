@@ -53,6 +53,25 @@ func (n *namespaces) joined() (flags uintptr) {
 	return flags
 }
 
+// callers are the joined namespaces that are this process's own.
+func (n *namespaces) callers() (types []specs.LinuxNamespaceType) {
+	for _, j := range n.joins {
+		name := string(j.Type)
+		switch j.Type {
+		case specs.NetworkNamespace:
+			name = "net"
+		case specs.MountNamespace:
+			name = "mnt"
+		}
+		var own, joined unix.Stat_t
+		if unix.Stat("/proc/self/ns/"+name, &own) == nil && unix.Fstat(int(j.File.Fd()), &joined) == nil &&
+			own.Dev == joined.Dev && own.Ino == joined.Ino {
+			types = append(types, j.Type)
+		}
+	}
+	return types
+}
+
 func (n *namespaces) close() {
 	for _, j := range n.joins {
 		_ = j.File.Close()
