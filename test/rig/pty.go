@@ -23,7 +23,8 @@ import (
 //	> TEXT        types a line; \xNN is a byte
 //	< REGEXP      waits until the output, from where the last match has ended, matches
 //	size R C      changes the size of the terminal, as a window manager does
-//	signal NAME   signals the command: TERM, INT, …
+//	signal NAME   signals the command: TERM, INT, … or a number
+//	file PATH     waits until a file is there
 //	raw, cooked   the terminal has to be (or become) so
 //	exit N        the command has to end with this code; 128+n for signal n
 //
@@ -145,7 +146,16 @@ func (c *conversation) do(line string) error {
 		}
 		return unix.IoctlSetWinsize(int(c.master.Fd()), unix.TIOCSWINSZ, &size)
 	case "signal":
-		return c.cmd.Process.Signal(unix.SignalNum("SIG" + rest))
+		s := unix.SignalNum("SIG" + rest)
+		if n, err := strconv.Atoi(rest); err == nil {
+			s = unix.Signal(n)
+		}
+		return c.cmd.Process.Signal(s)
+	case "file":
+		return c.until(func() bool {
+			_, err := os.Stat(filepath.Join(c.cmd.Dir, rest))
+			return err == nil
+		})
 	case "raw", "cooked":
 		return c.until(func() bool { return c.raw() == (verb == "raw") })
 	case "exit":
