@@ -3,7 +3,8 @@ package libinit
 import (
 	"errors"
 	"fmt"
-	"sort"
+	"maps"
+	"slices"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -20,7 +21,8 @@ type Sysctl struct{ Path, Value string }
 
 func (p *planner) sysctls() error {
 	var s Sysctls
-	for name, value := range p.spec.Linux.Sysctl {
+	// In order, so that of several that are wrong it is always the same one that is named.
+	for _, name := range slices.Sorted(maps.Keys(p.spec.Linux.Sysctl)) {
 		field := fmt.Sprintf("linux.sysctl[%q]", name)
 		path, err := sysctlPath(name)
 		if err == nil {
@@ -29,10 +31,9 @@ func (p *planner) sysctls() error {
 		if err != nil {
 			return fault.New(fault.Config, field, err)
 		}
-		s.Set = append(s.Set, Sysctl{path, value})
+		s.Set = append(s.Set, Sysctl{path, p.spec.Linux.Sysctl[name]})
 	}
 	if len(s.Set) > 0 {
-		sort.Slice(s.Set, func(i, j int) bool { return s.Set[i].Path < s.Set[j].Path })
 		p.add("linux.sysctl", &s)
 	}
 	return nil
@@ -66,7 +67,7 @@ func (p *planner) checkSysctl(name, path string) error {
 	switch {
 	case first == "net":
 		need = specs.NetworkNamespace
-	case strings.HasPrefix(path, "fs/mqueue/") || contains(ipcSysctls, path):
+	case strings.HasPrefix(path, "fs/mqueue/") || slices.Contains(ipcSysctls, path):
 		need = specs.IPCNamespace
 	case path == "kernel/domainname":
 		need = specs.UTSNamespace
@@ -84,15 +85,6 @@ func (p *planner) checkSysctl(name, path string) error {
 		return fmt.Errorf("sysctl %q is not in a separate kernel namespace: the container has no %s namespace of its own", name, need)
 	}
 	return nil
-}
-
-func contains(list []string, s string) bool {
-	for _, l := range list {
-		if l == s {
-			return true
-		}
-	}
-	return false
 }
 
 func (s *Sysctls) String() string {
