@@ -9,6 +9,7 @@ import (
 
 	"mydocker/internal/bundle"
 	"mydocker/internal/container"
+	"mydocker/internal/fault"
 )
 
 // createFlags are the flags of create that run has, too.
@@ -72,7 +73,9 @@ func createOptions(c *cli.Command, id string) (*container.CreateOptions, error) 
 // this may depend on the working directory.
 func processOptions(c *cli.Command, o *container.CreateOptions) (err error) {
 	o.NoPivot, o.NoNewKeyring = c.Bool("no-pivot"), c.Bool("no-new-keyring")
-	o.PreserveFDs = c.Int("preserve-fds")
+	if o.PreserveFDs, err = preserveFDs(c); err != nil {
+		return err
+	}
 	for _, p := range []struct {
 		to   *string
 		flag string
@@ -82,6 +85,14 @@ func processOptions(c *cli.Command, o *container.CreateOptions) (err error) {
 		}
 	}
 	return nil
+}
+
+func preserveFDs(c *cli.Command) (int, error) {
+	n := c.Int("preserve-fds")
+	if n < 0 {
+		return 0, fault.New(fault.Usage, "", fmt.Errorf("invalid --preserve-fds: %d is not a number of descriptors", n))
+	}
+	return n, nil
 }
 
 func absolute(path string) (string, error) {

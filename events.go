@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v3"
+	"golang.org/x/sys/unix"
 
 	"mydocker/internal/container"
 	"mydocker/internal/fault"
@@ -40,7 +41,7 @@ func eventsCommand() *cli.Command {
 			if c.Bool("stats") {
 				return e.stats()
 			}
-			ctx, stop := signal.NotifyContext(ctx, container.AbortSignals...)
+			ctx, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT)
 			defer stop()
 			return e.watch(ctx, c.Duration("interval"))
 		},

@@ -68,8 +68,12 @@ func execProcess(c *cli.Command) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	fds, err := preserveFDs(c)
+	if err != nil {
+		return 0, err
+	}
 	o := &container.ExecOptions{
-		Process: process, Detach: c.Bool("detach"), PreserveFDs: c.Int("preserve-fds"), Cgroups: c.StringSlice("cgroup"),
+		Process: process, Detach: c.Bool("detach"), PreserveFDs: fds, Cgroups: c.StringSlice("cgroup"),
 		IgnorePaused: c.Bool("ignore-paused"),
 	}
 	for _, p := range []struct {
@@ -99,10 +103,11 @@ func processOf(c *cli.Command, ctr *container.Container) (*specs.Process, error)
 	if err != nil {
 		return nil, err
 	}
-	p := spec.Process
-	if p == nil {
+	if spec.Process == nil {
 		return nil, fault.New(fault.Config, "process", errors.New("process property must not be empty"))
 	}
+	process := *spec.Process
+	p := &process
 	p.Args = c.Args().Slice()[1:]
 	p.Terminal = c.Bool("tty")
 	p.ConsoleSize = nil

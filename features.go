@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"mydocker/internal/bundle"
+	"mydocker/internal/seccomp"
 	"mydocker/libinit"
 )
 
@@ -48,6 +49,10 @@ func supported() *features.Features {
 			MemoryPolicy:    &features.MemoryPolicy{Modes: libinit.MemoryPolicyModes(), Flags: libinit.MemoryPolicyFlags()},
 			MountExtensions: &features.MountExtensions{IDMap: &features.IDMap{Enabled: yes()}},
 			NetDevices:      &features.NetDevices{Enabled: yes()},
+			Seccomp: &features.Seccomp{
+				Enabled: yes(), Actions: seccomp.Actions(), Operators: seccomp.Operators(), Archs: seccomp.Archs(),
+				KnownFlags: seccomp.Flags(), SupportedFlags: seccomp.SupportedFlags(),
+			},
 		},
 		Annotations: map[string]string{"org." + name + ".version": version},
 		// systemd takes the properties as they are; bundle names a directory to tools.

@@ -16,12 +16,12 @@ func generatorFlags() []cli.Flag {
 		&cli.StringFlag{Name: "rootfs", Usage: "`DIR` that is the root filesystem; \"/\" is the host's, read-only", TakesFile: true},
 		&cli.BoolFlag{Name: "rw", Usage: "make the root filesystem writable"},
 		&cli.BoolFlag{Name: "tty", Aliases: []string{"t"}, Usage: "give the process a terminal"},
-		&cli.StringSliceFlag{Name: "env", Aliases: []string{"e"}, Usage: "set `NAME=VALUE`, or pass on the caller's `NAME`"},
+		&cli.StringSliceFlag{Name: "env", Aliases: []string{"e"}, Usage: "set `NAME=VALUE`, or pass on the caller's by NAME alone"},
 		&cli.StringFlag{Name: "cwd", Aliases: []string{"w"}, Usage: "working `DIR` in the container"},
 		&cli.StringFlag{Name: "user", Aliases: []string{"u"}, Usage: "`UID[:GID]`, numbers; without GID it is the same number"},
-		&cli.StringFlag{Name: "hostname", Usage: "host `NAME` in the container"},
+		&cli.StringFlag{Name: "hostname", Usage: "host `NAME`"},
 		&cli.StringFlag{Name: "network", Usage: "none (loopback only) or host"},
-		&cli.StringSliceFlag{Name: "volume", Aliases: []string{"v"}, Usage: "mount `SOURCE:DESTINATION[:OPTION,…]`, as ./data:/data:ro"},
+		&cli.StringSliceFlag{Name: "volume", Aliases: []string{"v"}, Usage: "bind `MOUNT`, SOURCE:DESTINATION[:OPTION,…], as ./data:/data:ro"},
 		&cli.StringFlag{Name: "memory", Aliases: []string{"m"}, Usage: "limit of memory in bytes, or with a unit: 64m"},
 		&cli.StringFlag{Name: "cpus", Usage: "number of CPUs that may be used, as 0.5"},
 		&cli.Int64Flag{Name: "pids", Usage: "number of processes that there may be"},
@@ -91,23 +91,19 @@ func cutProgram(root *cli.Command, args []string) []string {
 	return args
 }
 
-// skipFlags returns the place of the first argument from i on that is neither a flag nor the value of one.
+// skipFlags returns the place of the first argument from i on that is neither a flag nor the value of one. Behind a
+// flag that is not known, help among them, there is nothing to find.
 func skipFlags(c *cli.Command, args []string, i int) int {
 	for i < len(args) && len(args[i]) > 1 && args[i][0] == '-' && args[i] != "--" {
 		name, _, hasValue := strings.Cut(strings.TrimLeft(args[i], "-"), "=")
-		if i++; !hasValue && takesValue(c, name) {
+		known := slices.IndexFunc(c.Flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) })
+		if known < 0 {
+			return len(args)
+		}
+		_, isBool := c.Flags[known].(*cli.BoolFlag)
+		if i++; !hasValue && !isBool {
 			i++
 		}
 	}
 	return i
-}
-
-func takesValue(c *cli.Command, name string) bool {
-	for _, f := range c.Flags {
-		if slices.Contains(f.Names(), name) {
-			_, isBool := f.(*cli.BoolFlag)
-			return !isBool
-		}
-	}
-	return false
 }

@@ -28,6 +28,9 @@ func listCommand() *cli.Command {
 			if err := arguments(c, 0); err != nil {
 				return err
 			}
+			if f := c.String("format"); f != "table" && f != "json" {
+				return fault.New(fault.Usage, "", errors.New("invalid format option"))
+			}
 			s, err := store(c)
 			if err != nil {
 				return err
@@ -55,16 +58,16 @@ func printList(c *cli.Command, all []*container.State) error {
 		}
 		return nil
 	}
-	switch c.String("format") {
-	case "json":
-		return json.NewEncoder(out).Encode(all)
-	case "table":
-		w := tabwriter.NewWriter(out, 12, 1, 3, ' ', 0)
-		fmt.Fprint(w, "ID\tPID\tSTATUS\tBUNDLE\tCREATED\tOWNER\n")
-		for _, s := range all {
-			fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\n", s.ID, s.Pid, s.Status, s.Bundle, s.Created.Format(time.RFC3339Nano), s.Owner)
+	if c.String("format") == "json" {
+		if all == nil {
+			all = []*container.State{}
 		}
-		return w.Flush()
+		return json.NewEncoder(out).Encode(all)
 	}
-	return fault.New(fault.Usage, "", errors.New("invalid format option"))
+	w := tabwriter.NewWriter(out, 12, 1, 3, ' ', 0)
+	fmt.Fprint(w, "ID\tPID\tSTATUS\tBUNDLE\tCREATED\tOWNER\n")
+	for _, s := range all {
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\n", s.ID, s.Pid, s.Status, s.Bundle, s.Created.Format(time.RFC3339Nano), s.Owner)
+	}
+	return w.Flush()
 }

@@ -68,15 +68,16 @@ func printProcesses(c *cli.Command, pids []int, args []string) error {
 	if column < 0 {
 		return fault.New(fault.Usage, "", errors.New("ps prints no column PID with these options"))
 	}
-	fmt.Fprintln(c.Root().Writer, lines[0])
+	kept := []string{lines[0]}
 	for _, line := range lines[1:] {
 		fields := strings.Fields(line)
 		if len(fields) <= column {
 			continue
 		}
 		if pid, err := strconv.Atoi(fields[column]); err == nil && slices.Contains(pids, pid) {
-			fmt.Fprintln(c.Root().Writer, line)
+			kept = append(kept, line)
 		}
 	}
-	return nil
+	_, err = fmt.Fprintln(c.Root().Writer, strings.Join(kept, "\n"))
+	return err
 }

@@ -55,7 +55,7 @@ func writeSpec(path string, spec *specs.Spec) error {
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
 	if errors.Is(err, os.ErrExist) {
-		return fault.New(fault.Usage, "", fmt.Errorf("File %s exists. Remove it first", bundle.File)) //nolint:staticcheck // known text
+		return fault.New(fault.Usage, "", fmt.Errorf("File %s exists. Remove it first", bundle.File))
 	}
 	if err != nil {
 		return fault.New(fault.Usage, "", err)

@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"os/signal"
 
 	"github.com/urfave/cli/v3"
-
-	"mydocker/internal/container"
 )
 
 func startCommand() *cli.Command {
@@ -15,7 +12,7 @@ func startCommand() *cli.Command {
 		Usage:       "start the process of a created container",
 		ArgsUsage:   "ID",
 		Description: "Lets the process that create has prepared become the program of config.json.",
-		Action: func(ctx context.Context, c *cli.Command) error {
+		Action: func(_ context.Context, c *cli.Command) error {
 			if err := arguments(c, 1); err != nil {
 				return err
 			}
@@ -24,9 +21,7 @@ func startCommand() *cli.Command {
 				return err
 			}
 			defer ctr.Close()
-			ctx, stop := signal.NotifyContext(ctx, container.AbortSignals...)
-			defer stop()
-			return ctr.Start(ctx)
+			return ctr.Start()
 		},
 	}
 }

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -12,6 +10,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/urfave/cli/v3"
 
+	"mydocker/internal/bundle"
 	"mydocker/internal/container"
 	"mydocker/internal/fault"
 	"mydocker/internal/size"
@@ -60,7 +59,7 @@ func updateCommand() *cli.Command {
 	}
 }
 
-// updateOf reads the file or the flags: a file stands for all of the flags but those of Intel RDT.
+// updateOf reads the file or the flags.
 func updateOf(c *cli.Command) (*container.Update, error) {
 	u := &container.Update{}
 	for flag, to := range map[string]**string{"l3-cache-schema": &u.L3CacheSchema, "mem-bw-schema": &u.MemBwSchema} {
@@ -69,30 +68,41 @@ func updateOf(c *cli.Command) (*container.Update, error) {
 			*to = &value
 		}
 	}
-	var err error
-	if path := c.String("resources"); path != "" {
-		u.Resources, err = readResources(path)
-	} else {
-		u.Resources, err = flagResources(c)
+	path := c.String("resources")
+	if path == "" {
+		r, err := flagResources(c)
+		u.Resources = r
+		return u, err
 	}
+	for _, flag := range resourceFlags() {
+		if c.IsSet(flag) {
+			err := fault.New(fault.Usage, "", fmt.Errorf("unable to apply both --resources and --%s", flag))
+			return nil, fault.Hint(err, "put the value into the file, or leave --resources out")
+		}
+	}
+	r, err := readResources(path)
+	u.Resources = r
 	return u, err
 }
 
+// resourceFlags are those that the file has a field for.
+func resourceFlags() []string {
+	return []string{
+		"blkio-weight", "cpu-period", "cpu-quota", "cpu-burst", "cpu-share", "cpu-rt-period", "cpu-rt-runtime",
+		"cpuset-cpus", "cpuset-mems", "memory", "cpu-idle", "memory-reservation", "memory-swap", "pids-limit",
+	}
+}
+
 func readResources(path string) (*specs.LinuxResources, error) {
-	in := io.ReadCloser(os.Stdin)
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return nil, fault.New(fault.Usage, "", err)
-		}
-		defer f.Close()
-		in = f
+	if path == "-" {
+		return bundle.ReadResources("standard input", os.Stdin)
 	}
-	r := &specs.LinuxResources{}
-	if err := json.NewDecoder(in).Decode(r); err != nil {
-		return nil, fault.New(fault.JSON, "linux.resources", fmt.Errorf("resources: %w", err))
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fault.New(fault.Usage, "", err)
 	}
-	return r, nil
+	defer f.Close()
+	return bundle.ReadResources(path, f)
 }
 
 // flagResources makes resources of the flags that are set.

@@ -13,7 +13,7 @@ import (
 
 // Bind mounts a file or directory of the host.
 type Bind struct {
-	Index            int    // in the spec's mounts; -1 for one of mydocker's own
+	Index            int    // in the spec's mounts, or NotifySource
 	Source           string // absolute
 	Target           string
 	Options          []string // as configured, to be shown
@@ -82,14 +82,14 @@ func (b *Bind) do(e *Env) error {
 
 // open opens the source as a detached mount.
 func (b *Bind) open(e *Env) (int, error) {
-	if b.FromParent && b.Index >= 0 {
+	if b.FromParent {
 		return e.sourceFd(b.Index)
 	}
 	fd, err := cloneTree(unix.AT_FDCWD, b.Source, b.Recursive)
 	switch {
 	case err == nil:
 		return fd, nil
-	case b.ParentOnDenied && b.Index >= 0 && (err == unix.EACCES || err == unix.EPERM):
+	case b.ParentOnDenied && (err == unix.EACCES || err == unix.EPERM):
 		if fd, parentErr := e.sourceFd(b.Index); parentErr == nil {
 			return fd, nil
 		}

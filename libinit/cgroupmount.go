@@ -4,11 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"mydocker/internal/rawfile"
 )
 
 // cgroupRoot is where the cgroup hierarchies are on every host.
@@ -256,29 +257,8 @@ func (h *hierarchy) directory() string {
 
 // ownCgroups reads init's cgroups in the v1 hierarchies.
 func ownCgroups() ([]hierarchy, error) {
-	// Not os.ReadFile: the first file that package os opens brings its poller to life, which costs more than all
-	// the rest here.
-	const name = "/proc/self/cgroup"
-	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: name, Err: err}
-	}
-	defer closeFd(fd)
-	b := make([]byte, 0, 4096)
-	for {
-		n, err := unix.Read(fd, b[len(b):cap(b)])
-		switch {
-		case err == unix.EINTR:
-		case err != nil:
-			return nil, &os.PathError{Op: "read", Path: name, Err: err}
-		case n == 0:
-			return parseCgroups(string(b)), nil
-		default:
-			if b = b[:len(b)+n]; len(b) == cap(b) {
-				b = slices.Grow(b, len(b))
-			}
-		}
-	}
+	b, err := rawfile.Read("/proc/self/cgroup")
+	return parseCgroups(string(b)), err
 }
 
 // parseCgroups reads /proc/PID/cgroup, cgroups(7). The v2 tree, which has no controllers there, is left out.

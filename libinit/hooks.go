@@ -2,7 +2,6 @@ package libinit
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +10,7 @@ import (
 
 	"mydocker/internal/fault"
 	"mydocker/internal/hooks"
+	"mydocker/internal/jsondoc"
 	"mydocker/internal/seccomp"
 )
 
@@ -53,7 +53,7 @@ func (h *RunHooks) String() string {
 // Do runs them in order.
 func (h *RunHooks) Do(e *Env) error {
 	var state specs.State
-	if err := json.Unmarshal(e.state, &state); err != nil {
+	if err := jsondoc.Decode(e.state, &state); err != nil {
 		return fault.New(fault.Internal, "", err)
 	}
 	if e.Conn == nil {

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
+	"mydocker/internal/rawfile"
 	"mydocker/internal/seqpacket"
 	"mydocker/internal/wire"
 )
@@ -29,6 +30,8 @@ func Main(args []string) int {
 	// Namespaces, labels, the filter and capabilities are those of a thread. It is the main thread, since
 	// execve from another one would have to stop this one first.
 	runtime.LockOSThread()
+	// 0 is what the caller has: spawn has raised it for the threads that the Go runtime has made before this.
+	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0)
 	e, err := setUp(args)
 	if err != nil {
 		return 1
@@ -62,7 +65,7 @@ func setUp(args []string) (*Env, error) {
 		e.report = os.NewFile(uintptr(next+2), "report.fifo")
 		return e, nil
 	}
-	e.Root, err = os.OpenFile("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	e.Root, err = rawfile.Open("/", unix.O_PATH|unix.O_DIRECTORY, 0)
 	return e, err
 }
 

@@ -36,7 +36,12 @@ func (p *planner) mounts() error {
 		p.add(field, step)
 	}
 	if p.opts.NotifyDir != "" && p.hasNamespace(specs.MountNamespace) {
-		p.add("", &Bind{Index: -1, Source: p.opts.NotifyDir, Target: path.Dir(p.opts.NotifySocket)})
+		// A socket of a read-only mount can be written to, but not taken away or replaced.
+		p.add("", &Bind{
+			Index: NotifySource, Source: p.opts.NotifyDir, Target: path.Dir(p.opts.NotifySocket), Options: []string{"ro"},
+			Set:        unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC,
+			FromParent: p.opts.UserNamespace && !p.opts.RootlessCaller,
+		})
 	}
 	return nil
 }

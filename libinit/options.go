@@ -1,5 +1,7 @@
 package libinit
 
+import specs "github.com/opencontainers/runtime-spec/specs-go"
+
 // CgroupMode is the layout of the host's cgroup hierarchies.
 type CgroupMode int
 
@@ -16,6 +18,7 @@ type Options struct {
 	NoNewKeyring bool
 	PreserveFDs  int
 	ListenFDs    int    // of the preserved descriptors, how many are LISTEN_FDS (sd_listen_fds(3)); 0 without
+	ListenNames  string // LISTEN_FDNAMES, their names
 	NotifySocket string // path, inside the container, of the sd_notify socket; "" without
 	NotifyDir    string // its directory on the host, to be bound; "" without
 
@@ -25,6 +28,9 @@ type Options struct {
 	UserNamespace bool
 	// RootlessCaller says that the caller is not root of the initial user namespace.
 	RootlessCaller bool
+	// Shared are the namespaces that the configuration joins by path, but that are the caller's own: a kernel
+	// parameter of theirs is the host's.
+	Shared []specs.LinuxNamespaceType
 
 	Cgroup      CgroupMode
 	CgroupPaths map[string]string // v1: controller → the container's cgroup relative to its hierarchy's mount; v2: "" → path

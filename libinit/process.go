@@ -172,6 +172,9 @@ func (p *planner) withSockets(env []string) []string {
 	if p.opts.ListenFDs > 0 {
 		env = slices.DeleteFunc(slices.Clone(env), func(v string) bool { return strings.HasPrefix(v, "LISTEN_PID=") })
 		env = append(env, "LISTEN_FDS="+strconv.Itoa(p.opts.ListenFDs))
+		if p.opts.ListenNames != "" {
+			env = append(env, "LISTEN_FDNAMES="+p.opts.ListenNames)
+		}
 	}
 	if p.opts.NotifySocket != "" {
 		env = append(env, "NOTIFY_SOCKET="+p.opts.NotifySocket)

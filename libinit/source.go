@@ -12,8 +12,11 @@ import (
 	"mydocker/internal/wire"
 )
 
-// RootSource is the number that stands for the root filesystem in a Source.
-const RootSource = -1
+// Numbers in a Source that are no mount of the spec.
+const (
+	RootSource   = -1 // the root filesystem
+	NotifySource = -2 // the directory of the notify socket, Options.NotifyDir
+)
 
 // source asks the parent for the source of a mount, see MsgSource.
 func (e *Env) source(i int) (*os.File, error) {
@@ -42,6 +45,15 @@ func NeedsIDMap(spec *specs.Spec, i int) bool {
 	}
 	m := &spec.Mounts[i]
 	return len(m.UIDMappings) > 0 || parseMountOptions(m.Options).idmap
+}
+
+// OpenDir opens a directory of the host as a detached mount.
+func OpenDir(path string) (*os.File, error) {
+	fd, err := cloneTree(unix.AT_FDCWD, path, false)
+	if err != nil {
+		return nil, sourceError(path, err)
+	}
+	return os.NewFile(uintptr(fd), path), nil
 }
 
 // OpenSource opens the source of mount i of the spec (RootSource: the root filesystem) in the caller's mount

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sort"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -34,9 +35,19 @@ func (p *planner) sysctls() error {
 		s.Set = append(s.Set, Sysctl{path, p.spec.Linux.Sysctl[name]})
 	}
 	if len(s.Set) > 0 {
+		sort.Slice(s.Set, func(i, j int) bool { return before(s.Set[i].Path, s.Set[j].Path) })
 		p.add("linux.sysctl", &s)
 	}
 	return nil
+}
+
+// before orders parameters: the shallow ones come first. A write to net/ipv4/ip_forward sets every
+// net/ipv4/conf/*/forwarding, and what the configuration says of one interface has to hold.
+func before(a, b string) bool {
+	if m, n := strings.Count(a, "/"), strings.Count(b, "/"); m != n {
+		return m < n
+	}
+	return a < b
 }
 
 // sysctlPath is the path of a parameter's file. As sysctl(8) has it, the first separator of a name decides whether
@@ -81,7 +92,7 @@ func (p *planner) checkSysctl(name, path string) error {
 	default:
 		return fmt.Errorf("sysctl %q is not in a separate kernel namespace", name)
 	}
-	if !p.hasNamespace(need) {
+	if !p.hasNamespace(need) || slices.Contains(p.opts.Shared, need) {
 		return fmt.Errorf("sysctl %q is not in a separate kernel namespace: the container has no %s namespace of its own", name, need)
 	}
 	return nil

@@ -4,8 +4,11 @@
 package bundle
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -13,6 +16,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"mydocker/internal/fault"
+	"mydocker/internal/rawfile"
 )
 
 // File is the name of the configuration in a bundle (runtime-spec, bundle.md).
@@ -98,8 +102,25 @@ func LoadProcess(path string) (*specs.Process, error) {
 	return p, ValidateProcess(p, "process")
 }
 
+// ReadResources reads what config.json has as "linux.resources", up to the end of that. name is what errors call r.
+func ReadResources(name string, r io.Reader) (*specs.LinuxResources, error) {
+	var text bytes.Buffer
+	var one json.RawMessage
+	// A person at a terminal has no end to give but that of the object.
+	err := json.NewDecoder(io.TeeReader(io.LimitReader(r, maxFile), &text)).Decode(&one)
+	document := text.Bytes()
+	if err == nil {
+		document = one
+	}
+	resources := &specs.LinuxResources{}
+	if err := decode(name, document, resources); err != nil {
+		return nil, err
+	}
+	return resources, rules("devices", resources.Devices)
+}
+
 func read(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := rawfile.Open(path, 0, 0)
 	if err != nil {
 		return nil, err
 	}

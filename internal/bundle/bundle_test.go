@@ -206,6 +206,23 @@ func TestLoadProcess(t *testing.T) {
 	}
 }
 
+func TestReadResources(t *testing.T) {
+	r, err := bundle.ReadResources("r", strings.NewReader(`{"memory":{"limit":7},"devices":[{"allow":false,"access":"rwm"}]} rest`))
+	if err != nil || *r.Memory.Limit != 7 {
+		t.Errorf("got %+v, %v", r, err)
+	}
+	for document, text := range map[string]string{
+		"":                               "r is empty",
+		`{"memory":{"limit":"7"}}`:       "line 1, column 22, field memory.limit",
+		`{"memory":`:                     "line 1, column 10, field memory",
+		`{"devices":[{"access":"rwx"}]}`: "devices[0].access",
+	} {
+		if _, err := bundle.ReadResources("r", strings.NewReader(document)); err == nil || !strings.Contains(err.Error(), text) {
+			t.Errorf("%s: got %v, want %q in it", document, err, text)
+		}
+	}
+}
+
 func FuzzLoad(f *testing.F) {
 	f.Add([]byte(minimal))
 	f.Add([]byte(`{"ociVersion":"1.0.0","root":{"path":"/"},"linux":{"namespaces":[{"type":"user"}],"uidMappings":[{"size":1}]}}`))

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"mydocker/internal/fault"
+	"mydocker/internal/jsondoc"
 )
 
 // readAll reads r, of which size is known, or, as for a FIFO, not.
@@ -24,7 +25,7 @@ func readAll(r io.Reader, size int) ([]byte, error) {
 
 // decode decodes the whole of a document. An error names the line, the column and the field.
 func decode(file string, b []byte, to any) error {
-	err := json.Unmarshal(b, to)
+	err := jsondoc.Decode(b, to)
 	if err == nil {
 		return checkText(b, to)
 	}
@@ -72,12 +73,15 @@ func position(b []byte, offset int64) (line, column int) {
 	return bytes.Count(before, []byte("\n")) + 1, len(before) - bytes.LastIndexByte(before, '\n')
 }
 
+// level is one step into a document: the member of an object, or the element of an array, counted from 1 (0 is an
+// array with no element yet, -1 an object).
+type level struct {
+	name  string
+	index int
+}
+
 // fieldAt is the path, as mounts[3].source, of the value at or around offset.
 func fieldAt(b []byte, offset int64) string {
-	type level struct {
-		name  string
-		index int // -1 in an object
-	}
 	var path []level
 	inKey := false
 	d := json.NewDecoder(bytes.NewReader(b))
@@ -93,7 +97,7 @@ func fieldAt(b []byte, offset int64) string {
 		switch {
 		case isDelim && (delim == '}' || delim == ']'):
 			if path = path[:top]; end >= offset {
-				return joinPath(path, func(l level) (string, int) { return l.name, l.index })
+				return joinPath(path)
 			}
 			inKey = len(path) > 0 && path[len(path)-1].index < 0
 			continue
@@ -115,22 +119,20 @@ func fieldAt(b []byte, offset int64) string {
 			inKey = top >= 0 && path[top].index < 0
 		}
 	}
-	return joinPath(path, func(l level) (string, int) { return l.name, l.index })
+	return joinPath(path)
 }
 
-// joinPath writes a path. An index is counted from 1 while it is made, so that 0 is an array with no element yet.
-func joinPath[T any](path []T, part func(T) (string, int)) string {
+func joinPath(path []level) string {
 	var s strings.Builder
 	for _, l := range path {
-		name, index := part(l)
 		switch {
-		case index > 0:
-			s.WriteString("[" + strconv.Itoa(index-1) + "]")
-		case index < 0 && name != "":
+		case l.index > 0:
+			s.WriteString("[" + strconv.Itoa(l.index-1) + "]")
+		case l.index < 0 && l.name != "":
 			if s.Len() > 0 {
 				s.WriteByte('.')
 			}
-			s.WriteString(name)
+			s.WriteString(l.name)
 		}
 	}
 	return s.String()

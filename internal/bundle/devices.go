@@ -10,12 +10,15 @@ import (
 
 // deviceRules checks the allow list of the devices cgroup (config-linux.md, "Allowed Device list").
 func deviceRules(spec *specs.Spec) error {
-	r := spec.Linux.Resources
-	if r == nil {
+	if spec.Linux.Resources == nil {
 		return nil
 	}
-	for i, d := range r.Devices {
-		field := fmt.Sprintf("linux.resources.devices[%d]", i)
+	return rules("linux.resources.devices", spec.Linux.Resources.Devices)
+}
+
+func rules(field string, list []specs.LinuxDeviceCgroup) error {
+	for i, d := range list {
+		field := fmt.Sprintf("%s[%d]", field, i)
 		switch d.Type {
 		case "", "a", "b", "c":
 		default:
@@ -49,7 +52,8 @@ func netDevices(spec *specs.Spec) error {
 				return bad(field, "invalid network device name %q: it has 1 to 15 bytes, no blank, \"/\" or \":\", and is not \".\" or \"..\"", n)
 			}
 		}
-		if other, found := inside[target]; found {
+		// The kernel makes of a template a name that is free.
+		if other, found := inside[target]; found && !strings.Contains(target, "%d") {
 			return bad(field, "both %q and %q are to be called %q", other, name, target)
 		}
 		inside[target] = name
@@ -68,7 +72,8 @@ func intelRdt(spec *specs.Spec) error {
 	if r == nil {
 		return nil
 	}
-	if id := r.ClosID; id == "." || id == ".." || strings.ContainsAny(id, "/\n") || len(filepath.Base(id)) > 255 {
+	// "/" is the group that is there from the beginning.
+	if id := r.ClosID; id == "." || id == ".." || id != "/" && strings.ContainsAny(id, "/\n") || len(filepath.Base(id)) > 255 {
 		return bad("linux.intelRdt.closID", "%q cannot be the name of a directory", id)
 	}
 	for i, line := range r.Schemata {

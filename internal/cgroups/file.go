@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"mydocker/internal/rawfile"
 )
 
 // The files of a cgroup are read and written with bare system calls: os.File would give each to the poller, since
@@ -35,35 +37,10 @@ func write(fd int, path, data string) error {
 	}
 }
 
-func writeFile(path, data string) error {
-	fd, err := open(path, unix.O_WRONLY)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	return write(fd, path, data)
-}
+func writeFile(path, data string) error { return rawfile.Write(path, []byte(data)) }
 
 // readFile returns the content without the newline at its end.
 func readFile(path string) (string, error) {
-	fd, err := open(path, unix.O_RDONLY)
-	if err != nil {
-		return "", err
-	}
-	defer unix.Close(fd)
-	var all []byte
-	buf := make([]byte, 4096)
-	for {
-		n, err := unix.Read(fd, buf)
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil {
-			return "", &os.PathError{Op: "read", Path: path, Err: err}
-		}
-		if n == 0 {
-			return strings.TrimSuffix(string(all), "\n"), nil
-		}
-		all = append(all, buf[:n]...)
-	}
+	b, err := rawfile.Read(path)
+	return strings.TrimSuffix(string(b), "\n"), err
 }

@@ -1,11 +1,9 @@
 package container
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -14,9 +12,12 @@ import (
 
 	"mydocker/internal/cgroups"
 	"mydocker/internal/fault"
+	"mydocker/internal/netdev"
+	"mydocker/internal/rawfile"
 	"mydocker/internal/rdt"
 	"mydocker/internal/sealed"
 	"mydocker/internal/seqpacket"
+	"mydocker/internal/signals"
 	"mydocker/internal/spawn"
 	"mydocker/libinit"
 )
@@ -40,9 +41,12 @@ func (s *Store) Create(o *CreateOptions) error {
 	if err := checkConsole(o.Spec.Process != nil && o.Spec.Process.Terminal, true, o.ConsoleSocket); err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), AbortSignals...)
-	defer stop()
-	c, err := s.create(ctx, o, nil)
+	catcher, err := signals.Catch()
+	if err != nil {
+		return err
+	}
+	defer catcher.Stop()
+	c, err := s.create(catcher, o, nil)
 	if err != nil {
 		return err
 	}
@@ -52,7 +56,7 @@ func (s *Store) Create(o *CreateOptions) error {
 // creation is a container while it is made.
 type creation struct {
 	*Container
-	ctx     context.Context // ends when the command is told to stop
+	catcher *signals.Catcher
 	opts    *CreateOptions
 	spec    *specs.Spec
 	console func(*os.File) error // takes the master of the pty
@@ -67,11 +71,12 @@ type creation struct {
 	init      *spawn.Process
 	idmaps    idmaps
 	hooked    bool // hooks of the runtime have begun
+	netdevs   *netdev.Moved
 }
 
 // create makes the container, locked until it returns. console takes the terminal; nil sends it to the console socket.
-func (s *Store) create(ctx context.Context, o *CreateOptions, console func(*os.File) error) (*Container, error) {
-	b := &creation{ctx: ctx, opts: o, spec: o.Spec, console: console, idmaps: idmaps{}}
+func (s *Store) create(catcher *signals.Catcher, o *CreateOptions, console func(*os.File) error) (*Container, error) {
+	b := &creation{catcher: catcher, opts: o, spec: o.Spec, console: console, idmaps: idmaps{}}
 	if b.console == nil {
 		b.console = b.sendConsole
 	}
@@ -89,6 +94,9 @@ func (s *Store) create(ctx context.Context, o *CreateOptions, console func(*os.F
 		b.undo()
 		_ = c.Close()
 		return nil, err
+	}
+	if b.netdevs != nil {
+		b.netdevs.Close()
 	}
 	c.child = b.init
 	return c, nil
@@ -111,7 +119,7 @@ func (b *creation) prepare(s *Store) (err error) {
 		b.ns.close()
 		return err
 	}
-	b.options = b.planOptions(privileged)
+	b.options = b.planOptions(s, privileged)
 	if b.plan, err = libinit.NewPlan(b.spec, b.options); err != nil {
 		b.ns.close()
 	}
@@ -131,6 +139,9 @@ func (b *creation) make() error {
 	if err := b.makeRDT(); err != nil {
 		return err
 	}
+	if err := b.makeNotifyDir(); err != nil {
+		return err
+	}
 	gate, report, err := b.makeFIFOs()
 	if err != nil {
 		return err
@@ -142,8 +153,6 @@ func (b *creation) make() error {
 	}
 	defer b.conn.Close()
 	defer b.idmaps.close()
-	// With init gone everything that waits for it ends.
-	defer context.AfterFunc(b.ctx, b.init.Stop)()
 	if err := b.conn.Send(libinit.MsgPlan, b.plan.Encode()); err != nil {
 		return b.gone(err)
 	}
@@ -160,6 +169,7 @@ func (b *creation) begin() error {
 		Version: b.spec.Version, ID: b.opts.ID, Bundle: b.opts.Bundle, Rootfs: rootfs(b.spec, b.opts.Bundle),
 		Created: time.Now().UTC(), Annotations: b.spec.Annotations, Owner: os.Geteuid(), Creator: creator,
 		Cgroup: b.cg.Saved(), SharedPid: !b.ns.has(unix.CLONE_NEWPID), NoProcess: b.spec.Process == nil,
+		Notify: notifyAddress(b.spec),
 	}
 	if h := b.spec.Hooks; h != nil {
 		b.rec.Poststart, b.rec.Poststop = h.Poststart, h.Poststop
@@ -167,7 +177,7 @@ func (b *creation) begin() error {
 	if err := b.write(); err != nil {
 		return err
 	}
-	if err := os.WriteFile(b.path(configFile), b.opts.Config, 0o600); err != nil {
+	if err := rawfile.Create(b.path(configFile), b.opts.Config, 0o600); err != nil {
 		return fault.New(fault.StateDirectory, "", err)
 	}
 	return nil
@@ -272,6 +282,11 @@ func (b *creation) gone(err error) error {
 // undo removes what a failed create has made (runtime.md: state as if never attempted). Only the poststop hooks of a
 // container whose hooks have begun are run.
 func (b *creation) undo() {
+	if b.netdevs != nil {
+		if err := b.netdevs.PutBack(); err != nil {
+			logrus.Warn(err)
+		}
+	}
 	if b.init != nil {
 		b.init.Kill()
 	}
@@ -285,11 +300,12 @@ func (b *creation) makeRDT() (err error) {
 	if b.spec.Linux.IntelRdt == nil {
 		return nil
 	}
-	return errors.ErrUnsupported
+	if b.rdt, err = rdt.Make(&rdt.Config{ID: b.opts.ID, Spec: b.spec.Linux.IntelRdt}); err != nil {
+		return err
+	}
+	b.rec.RDT = b.rdt.Saved()
+	return b.write()
 }
-
-// AbortSignals end a command that makes a container; what is half made is removed first.
-var AbortSignals = []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT}
 
 var (
 	errNoConsoleSocket = errors.New("cannot allocate tty if mydocker will detach without setting console socket")

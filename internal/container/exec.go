@@ -1,8 +1,6 @@
 package container
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,8 +12,12 @@ import (
 
 	"mydocker/internal/cgroups"
 	"mydocker/internal/fault"
+	"mydocker/internal/jsondoc"
+	"mydocker/internal/rawfile"
+	"mydocker/internal/rdt"
 	"mydocker/internal/sealed"
 	"mydocker/internal/seqpacket"
+	"mydocker/internal/signals"
 	"mydocker/internal/spawn"
 	"mydocker/libinit"
 )
@@ -32,22 +34,30 @@ type ExecOptions struct {
 	IgnorePaused  bool
 }
 
-// Spec is the container's configuration, as it was when it was created.
+// Spec is the container's configuration, as it was when it was created. It is read once.
 func (c *Container) Spec() (*specs.Spec, error) {
-	b, err := os.ReadFile(c.path(configFile))
+	if c.spec != nil {
+		return c.spec, nil
+	}
+	b, err := rawfile.Read(c.path(configFile))
 	if err != nil {
 		return nil, fault.New(fault.StateDirectory, "", err)
 	}
 	var spec specs.Spec
-	if err := json.Unmarshal(b, &spec); err != nil {
+	if err := jsondoc.Decode(b, &spec); err != nil {
 		return nil, fault.New(fault.StateDirectory, "", fmt.Errorf("read %s: %w", c.path(configFile), err))
 	}
-	return &spec, nil
+	if spec.Linux == nil {
+		spec.Linux = &specs.Linux{}
+	}
+	c.spec = &spec
+	return c.spec, nil
 }
 
 // execution is a further process of a container while it is made.
 type execution struct {
 	*Container
+	catcher *signals.Catcher
 	opts    *ExecOptions
 	spec    *specs.Spec
 	console func(*os.File) error
@@ -59,8 +69,8 @@ type execution struct {
 }
 
 // exec starts a further process and returns once the program runs.
-func (c *Container) exec(ctx context.Context, o *ExecOptions, console func(*os.File) error) (*spawn.Process, error) {
-	x := &execution{Container: c, opts: o, console: console}
+func (c *Container) exec(catcher *signals.Catcher, o *ExecOptions, console func(*os.File) error) (*spawn.Process, error) {
+	x := &execution{Container: c, catcher: catcher, opts: o, console: console}
 	if x.console == nil {
 		x.console = x.sendConsole
 	}
@@ -83,7 +93,6 @@ func (c *Container) exec(ctx context.Context, o *ExecOptions, console func(*os.F
 		return nil, err
 	}
 	defer x.conn.Close()
-	defer context.AfterFunc(ctx, x.init.Stop)()
 	if err := x.talk(plan); err != nil {
 		x.init.Kill()
 		return nil, err
@@ -183,6 +192,11 @@ func (x *execution) placed(pid int) error {
 			return err
 		}
 	}
+	if x.rec.RDT != nil {
+		if err := rdt.Load(x.rec.RDT).Join(pid); err != nil {
+			return err
+		}
+	}
 	if score := x.opts.Process.OOMScoreAdj; score != nil {
 		return setOOMScore(pid, *score, !RootOfHost())
 	}
@@ -196,10 +210,12 @@ func (x *execution) talk(plan libinit.Plan) error {
 	}
 	ready := false
 	for {
-		m, err := x.conn.Receive()
+		m, err := receive(x.catcher, x.conn)
 		switch {
 		case errors.Is(err, io.EOF) && ready:
 			return x.finish()
+		case errors.Is(err, signals.ErrAborted):
+			return err
 		case err != nil:
 			return x.gone(err)
 		}

@@ -9,15 +9,19 @@ import (
 
 	"mydocker/internal/cgroups"
 	"mydocker/internal/lsm"
+	"mydocker/internal/notify"
 	"mydocker/libinit"
 )
 
 // planOptions collects what the plan depends on beside the spec.
-func (b *creation) planOptions(privileged bool) *libinit.Options {
+func (b *creation) planOptions(s *Store, privileged bool) *libinit.Options {
 	o := hostOptions(b.spec.Process, !privileged)
 	o.NoPivot, o.NoNewKeyring = b.opts.NoPivot, b.opts.NoNewKeyring
 	o.PreserveFDs = len(b.preserved)
-	o.ListenFDs = listenFDs()
+	o.ListenFDs, o.ListenNames = listenFDs()
+	if notifyAddress(b.spec) != "" {
+		o.NotifySocket, o.NotifyDir = notify.Socket, filepath.Join(s.Root, b.opts.ID, notifyDir)
+	}
 	o.Bundle = b.opts.Bundle
 	o.UserNamespace = b.ns.has(unix.CLONE_NEWUSER) || !privileged && os.Geteuid() == 0
 	o.Cgroup = libinit.CgroupV1
@@ -25,6 +29,9 @@ func (b *creation) planOptions(privileged bool) *libinit.Options {
 		o.Cgroup = libinit.CgroupV2
 	}
 	o.CgroupPaths = b.cg.RelativePaths()
+	if len(b.spec.Linux.Sysctl) > 0 {
+		o.Shared = b.ns.callers()
+	}
 	if b.spec.Linux.MountLabel != "" {
 		o.SELinux = lsm.SELinuxEnabled()
 	}
@@ -35,7 +42,7 @@ func (b *creation) planOptions(privileged bool) *libinit.Options {
 func (s *Store) execPlanOptions(x *execution) *libinit.Options {
 	o := hostOptions(x.opts.Process, !RootOfHost())
 	o.PreserveFDs = len(x.preserved)
-	o.ListenFDs = listenFDs()
+	o.ListenFDs, o.ListenNames = listenFDs()
 	return o
 }
 

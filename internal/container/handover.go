@@ -17,12 +17,17 @@ import (
 func stdio() []*os.File { return []*os.File{os.Stdin, os.Stdout, os.Stderr} }
 
 // preservedFiles are the descriptors from 3 on that the program inherits: those of LISTEN_FDS (sd_listen_fds(3)) and
-// n more.
+// n more. One that is closed on execve is not the caller's: it is ours, and has only got a free number.
 func preservedFiles(n int) ([]*os.File, error) {
-	n += listenFDs()
+	listen, _ := listenFDs()
+	n += listen
 	var files []*os.File
 	for fd := 3; fd < 3+n; fd++ {
-		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil {
+		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+		if err == nil && flags&unix.FD_CLOEXEC != 0 {
+			err = unix.EBADF
+		}
+		if err != nil {
 			return nil, fault.New(fault.Usage, "", fmt.Errorf("preserve descriptor %d: %w", fd, err))
 		}
 		files = append(files, os.NewFile(uintptr(fd), "preserved "+strconv.Itoa(fd)))
@@ -30,13 +35,13 @@ func preservedFiles(n int) ([]*os.File, error) {
 	return files, nil
 }
 
-// listenFDs is how many sockets a service manager has given to this very process.
-func listenFDs() int {
+// listenFDs is how many sockets a service manager has given to this very process, and their names.
+func listenFDs() (n int, names string) {
 	n, err := strconv.Atoi(os.Getenv("LISTEN_FDS"))
 	if pid := os.Getenv("LISTEN_PID"); err != nil || n < 0 || pid != "" && pid != strconv.Itoa(os.Getpid()) {
-		return 0
+		return 0, ""
 	}
-	return n
+	return n, os.Getenv("LISTEN_FDNAMES")
 }
 
 // sendConsole hands the master of the pty to the console socket.

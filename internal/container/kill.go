@@ -3,13 +3,13 @@ package container
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
+	"mydocker/internal/rawfile"
 )
 
 // Signal sends a signal to init, or, with all or when the container shares another's pid namespace and init is to be
@@ -80,7 +80,7 @@ func (c *Container) hasProcesses() bool {
 
 // killed tells whether a SIGKILL is pending on the process: its end is under way.
 func (p process) killed() bool {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(p.Pid) + "/status")
+	b, err := rawfile.Read("/proc/" + strconv.Itoa(p.Pid) + "/status")
 	if err != nil {
 		return true
 	}

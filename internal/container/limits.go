@@ -12,6 +12,7 @@ import (
 
 	"mydocker/internal/fault"
 	"mydocker/internal/nofile"
+	"mydocker/internal/rawfile"
 )
 
 // rlimits are the resource limits of setrlimit(2) by their names in config.json. The numbers are the same on all
@@ -57,7 +58,7 @@ func setRlimit(pid, which int, name string, limit *unix.Rlimit) error {
 // setOOMScore sets how soon the kernel kills the process when memory runs out (proc_pid_oom_score_adj(5)). Lowering
 // it takes CAP_SYS_RESOURCE: without root, a value that is not allowed is left as the caller has it.
 func setOOMScore(pid, score int, rootless bool) error {
-	err := os.WriteFile("/proc/"+strconv.Itoa(pid)+"/oom_score_adj", []byte(strconv.Itoa(score)), 0)
+	err := rawfile.Write("/proc/"+strconv.Itoa(pid)+"/oom_score_adj", []byte(strconv.Itoa(score)))
 	if err == nil || rootless && errors.Is(err, os.ErrPermission) {
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
+	"mydocker/internal/rawfile"
 	"mydocker/internal/spawn"
 )
 
@@ -52,6 +53,25 @@ func (n *namespaces) joined() (flags uintptr) {
 	return flags
 }
 
+// callers are the joined namespaces that are this process's own.
+func (n *namespaces) callers() (types []specs.LinuxNamespaceType) {
+	for _, j := range n.joins {
+		name := string(j.Type)
+		switch j.Type {
+		case specs.NetworkNamespace:
+			name = "net"
+		case specs.MountNamespace:
+			name = "mnt"
+		}
+		var own, joined unix.Stat_t
+		if unix.Stat("/proc/self/ns/"+name, &own) == nil && unix.Fstat(int(j.File.Fd()), &joined) == nil &&
+			own.Dev == joined.Dev && own.Ino == joined.Ino {
+			types = append(types, j.Type)
+		}
+	}
+	return types
+}
+
 func (n *namespaces) close() {
 	for _, j := range n.joins {
 		_ = j.File.Close()
@@ -83,7 +103,7 @@ func openNamespaces(spec *specs.Spec) (*namespaces, error) {
 }
 
 func openNamespace(path string, flag uintptr) (*os.File, error) {
-	f, err := os.OpenFile(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	f, err := rawfile.Open(path, unix.O_RDONLY, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +125,7 @@ func RootOfHost() bool {
 	if os.Geteuid() != 0 {
 		return false
 	}
-	b, err := os.ReadFile("/proc/self/uid_map")
+	b, err := rawfile.Read("/proc/self/uid_map")
 	if errors.Is(err, os.ErrNotExist) {
 		return true // a kernel without user namespaces
 	}

@@ -1,7 +1,6 @@
 package container
 
 import (
-	"context"
 	"errors"
 	"os"
 
@@ -27,14 +26,17 @@ func (s *Store) Run(o *RunOptions) (int, error) {
 	if err := checkConsole(terminal, o.Detach, o.ConsoleSocket); err != nil {
 		return 0, err
 	}
-	f := newForeground(o.Detach)
+	f, err := newForeground(o.Detach)
+	if err != nil {
+		return 0, err
+	}
 	defer f.close()
 	if !o.Detach && !o.NoSubreaper {
 		if err := signals.BecomeSubreaper(); err != nil {
 			return 0, err
 		}
 	}
-	c, err := s.create(f.ctx, &o.CreateOptions, f.console(terminal))
+	c, err := s.create(f.catcher, &o.CreateOptions, f.console(terminal))
 	if err != nil {
 		return 0, err
 	}
@@ -46,7 +48,7 @@ func (c *Container) run(f *foreground, o *RunOptions) (int, error) {
 	if err := f.attach(c.child); err != nil {
 		return 0, errors.Join(err, c.locked(c.stopAndDestroy))
 	}
-	err := c.Start(f.ctx)
+	err := c.startWith(f.catcher)
 	var failed *StartError
 	switch {
 	case errors.As(err, &failed) && !o.Detach:
@@ -54,8 +56,12 @@ func (c *Container) run(f *foreground, o *RunOptions) (int, error) {
 	case err != nil:
 		return 0, errors.Join(err, c.ifThere(c.stopAndDestroy))
 	case o.Detach:
+		if err := c.awaitReady(f.catcher); err != nil {
+			return 0, errors.Join(err, c.ifThere(c.stopAndDestroy))
+		}
 		return 0, nil
 	}
+	defer c.relayNotify()()
 	status, err := f.wait(c.child)
 	if err != nil {
 		return 0, err
@@ -89,16 +95,18 @@ func checkConsole(terminal, detach bool, socket string) error {
 
 // foreground is what stands between the caller and a process that is waited for.
 type foreground struct {
-	ctx      context.Context // ends when the command is told to end before the process runs
 	catcher  *signals.Catcher
 	detach   bool
 	master   *os.File
 	terminal *tty.Terminal
 }
 
-func newForeground(detach bool) *foreground {
-	ctx, catcher := signals.Catch()
-	return &foreground{ctx: ctx, catcher: catcher, detach: detach}
+func newForeground(detach bool) (*foreground, error) {
+	catcher, err := signals.Catch()
+	if err != nil {
+		return nil, err
+	}
+	return &foreground{catcher: catcher, detach: detach}, nil
 }
 
 // console takes the master of the process's terminal, unless that goes to the console socket.
@@ -112,7 +120,7 @@ func (f *foreground) console(terminal bool) func(*os.File) error {
 	}
 }
 
-// attach joins the terminals and forwards signals from now on.
+// attach joins the terminals.
 func (f *foreground) attach(p *spawn.Process) (err error) {
 	if f.detach {
 		return nil
@@ -122,12 +130,11 @@ func (f *foreground) attach(p *spawn.Process) (err error) {
 			return err
 		}
 	}
-	f.catcher.Forward(func(s unix.Signal) { _ = unix.PidfdSendSignal(int(p.Pidfd.Fd()), s, nil, 0) })
 	return nil
 }
 
 func (f *foreground) wait(p *spawn.Process) (unix.WaitStatus, error) {
-	status, err := signals.Wait(p.Pid)
+	status, err := f.catcher.Wait(p.Pid, func(s unix.Signal) { _ = unix.PidfdSendSignal(int(p.Pidfd.Fd()), s, nil, 0) })
 	if f.terminal != nil {
 		f.terminal.Close()
 		f.terminal = nil
@@ -147,9 +154,12 @@ func (c *Container) Exec(o *ExecOptions) (int, error) {
 	if err := checkConsole(o.Process.Terminal, o.Detach, o.ConsoleSocket); err != nil {
 		return 0, err
 	}
-	f := newForeground(o.Detach)
+	f, err := newForeground(o.Detach)
+	if err != nil {
+		return 0, err
+	}
 	defer f.close()
-	p, err := c.exec(f.ctx, o, f.console(o.Process.Terminal))
+	p, err := c.exec(f.catcher, o, f.console(o.Process.Terminal))
 	if err != nil || o.Detach {
 		return 0, err
 	}

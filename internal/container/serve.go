@@ -1,7 +1,6 @@
 package container
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,9 +11,11 @@ import (
 
 	"mydocker/internal/fault"
 	"mydocker/internal/hooks"
+	"mydocker/internal/jsondoc"
 	"mydocker/internal/netdev"
 	"mydocker/internal/scm"
 	"mydocker/internal/seqpacket"
+	"mydocker/internal/signals"
 	"mydocker/internal/wire"
 	"mydocker/libinit"
 )
@@ -23,10 +24,12 @@ import (
 func (b *creation) serve() error {
 	ready := false
 	for {
-		m, err := b.conn.Receive()
+		m, err := receive(b.catcher, b.conn)
 		switch {
 		case errors.Is(err, io.EOF) && ready:
 			return b.finish()
+		case errors.Is(err, signals.ErrAborted):
+			return err
 		case err != nil:
 			return b.gone(err)
 		}
@@ -43,6 +46,14 @@ func (b *creation) serve() error {
 			return err
 		}
 	}
+}
+
+// receive waits for a message of init, or for a signal to the command.
+func receive(catcher *signals.Catcher, conn *seqpacket.Conn) (*message, error) {
+	if err := catcher.Await(conn.Fd()); err != nil {
+		return nil, err
+	}
+	return conn.Receive()
 }
 
 // request meets the requests that carry data.
@@ -132,6 +143,9 @@ func (b *creation) sendSource(body []byte) error {
 }
 
 func (b *creation) source(mount int) (*os.File, error) {
+	if mount == libinit.NotifySource && b.options.NotifyDir != "" {
+		return libinit.OpenDir(b.options.NotifyDir)
+	}
 	idmap, err := b.idmap(mount)
 	if err != nil {
 		return nil, err
@@ -146,25 +160,24 @@ func (b *creation) runHooks() ([]byte, error) {
 		return nil, err
 	}
 	if devices := b.spec.Linux.NetDevices; len(devices) > 0 {
-		if err := netdev.Move(b.init.Pid, devices); err != nil {
-			return nil, fault.At("linux.netDevices", err)
+		var err error
+		if b.netdevs, err = netdev.Move(b.init.Pid, devices); err != nil {
+			return nil, err
 		}
 	}
 	state := b.specState(specs.StateCreating, b.init.Pid)
 	if h := b.spec.Hooks; h != nil {
 		b.hooked = true
-		if err := hooks.Run(b.ctx, h.Prestart, "prestart", state, b.opts.Bundle); err != nil { //nolint:staticcheck // deprecated, not gone
+		ctx, stop := b.catcher.Context()
+		defer stop()
+		if err := hooks.Run(ctx, h.Prestart, "prestart", state, b.opts.Bundle); err != nil { //nolint:staticcheck // deprecated, not gone
 			return nil, err
 		}
-		if err := hooks.Run(b.ctx, h.CreateRuntime, "createRuntime", state, b.opts.Bundle); err != nil {
+		if err := hooks.Run(ctx, h.CreateRuntime, "createRuntime", state, b.opts.Bundle); err != nil {
 			return nil, err
 		}
 	}
-	body, err := json.Marshal(state)
-	if err != nil {
-		return nil, fault.New(fault.Internal, "", err)
-	}
-	return body, nil
+	return jsondoc.Encode(state), nil
 }
 
 // ready does what has to wait until init has made its threads and its memory: the limits, then the state.
@@ -208,11 +221,7 @@ func (b *creation) sendListener(f *os.File) error {
 }
 
 func sendListener(path string, state *specs.ContainerProcessState, f *os.File) error {
-	body, err := json.Marshal(state)
-	if err != nil {
-		return fault.New(fault.Internal, "", err)
-	}
-	if err := scm.Send(path, body, f); err != nil {
+	if err := scm.Send(path, jsondoc.Encode(state), f); err != nil {
 		return fault.New(fault.Seccomp, "linux.seccomp.listenerPath", fmt.Errorf("failed to connect with seccomp agent: %w", err))
 	}
 	return nil

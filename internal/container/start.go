@@ -13,18 +13,34 @@ import (
 
 	"mydocker/internal/fault"
 	"mydocker/internal/hooks"
+	"mydocker/internal/rawfile"
+	"mydocker/internal/signals"
 	"mydocker/internal/wire"
 	"mydocker/libinit"
 )
 
 // Start lets init become the program, then runs the poststart hooks. The hooks run without the lock: delete -f must
 // be able to end a container whose hook hangs.
-func (c *Container) Start(ctx context.Context) error {
-	if err := c.locked(c.start); err != nil {
+func (c *Container) Start() error {
+	if err := c.startWith(nil); err != nil {
+		return err
+	}
+	return c.awaitReady(nil)
+}
+
+// startWith lets a signal to the command that has made the container end it.
+func (c *Container) startWith(catcher *signals.Catcher) error {
+	if err := c.locked(func() error { return c.start(catcher) }); err != nil {
 		return err
 	}
 	if len(c.rec.Poststart) == 0 {
 		return nil
+	}
+	ctx := context.Background()
+	if catcher != nil {
+		var stop func()
+		ctx, stop = catcher.Context()
+		defer stop()
 	}
 	state := c.specState(specs.StateRunning, c.rec.Init.Pid)
 	if err := hooks.Run(ctx, c.rec.Poststart, "poststart", state, c.rec.Bundle); err != nil {
@@ -36,7 +52,7 @@ func (c *Container) Start(ctx context.Context) error {
 // errNoProcess is start of a container whose config.json has no process (runtime.md, "Start").
 var errNoProcess = errors.New("process property must not be empty")
 
-func (c *Container) start() error {
+func (c *Container) start(catcher *signals.Catcher) error {
 	status, err := c.status()
 	if err != nil {
 		return err
@@ -55,12 +71,15 @@ func (c *Container) start() error {
 	if c.rec.NoProcess {
 		return fault.New(fault.Config, "process", errNoProcess)
 	}
-	return c.release()
+	if err := c.listenNotify(); err != nil {
+		return err
+	}
+	return c.release(catcher)
 }
 
 // release opens init's gate and waits until the program runs: then the report FIFO has no writer left.
-func (c *Container) release() error {
-	report, err := os.OpenFile(c.path(reportFIFO), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+func (c *Container) release(catcher *signals.Catcher) error {
+	report, err := rawfile.Open(c.path(reportFIFO), unix.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return fault.New(fault.StateDirectory, "", fmt.Errorf("start container: %w", err))
 	}
@@ -81,15 +100,18 @@ func (c *Container) release() error {
 	if err := os.Remove(c.path(execFIFO)); err != nil {
 		return fault.New(fault.StateDirectory, "", err)
 	}
-	if err := c.listen(report); err != nil {
+	if err := c.listen(report, catcher); err != nil {
 		return err
 	}
 	return os.Remove(c.path(reportFIFO))
 }
 
 // listen reads what init reports. Nothing means that the program runs, or that init was killed.
-func (c *Container) listen(report *os.File) error {
-	b, err := readReport(int(report.Fd()))
+func (c *Container) listen(report *os.File, catcher *signals.Catcher) error {
+	b, err := readReport(int(report.Fd()), catcher)
+	if errors.Is(err, signals.ErrAborted) {
+		return err
+	}
 	if err != nil {
 		return fault.New(fault.Process, "", fmt.Errorf("start container: read report FIFO: %w", err))
 	}
@@ -115,7 +137,7 @@ func (e *StartError) Unwrap() error { return e.err }
 
 // readReport reads until the last writer, init, has closed its end: by execve or by its own end. The descriptor is
 // non-blocking, as it was opened; poll(2) waits.
-func readReport(fd int) ([]byte, error) {
+func readReport(fd int, catcher *signals.Catcher) ([]byte, error) {
 	var all []byte
 	buf := make([]byte, 4096)
 	for {
@@ -123,7 +145,7 @@ func readReport(fd int) ([]byte, error) {
 		switch {
 		case err == unix.EINTR:
 		case err == unix.EAGAIN:
-			if _, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1); err != nil && err != unix.EINTR {
+			if err := catcher.Await(fd); err != nil {
 				return nil, err
 			}
 		case err != nil:

@@ -2,7 +2,6 @@ package container
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -15,6 +14,8 @@ import (
 
 	"mydocker/internal/cgroups"
 	"mydocker/internal/fault"
+	"mydocker/internal/jsondoc"
+	"mydocker/internal/rawfile"
 	"mydocker/internal/rdt"
 )
 
@@ -64,7 +65,7 @@ type record struct {
 
 // read reads state.json. A container whose directory has none is one that a create has just begun (or has died on).
 func (c *Container) read() error {
-	b, err := os.ReadFile(c.path(stateFile))
+	b, err := rawfile.Read(c.path(stateFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return fault.New(fault.NotFound, "", ErrNotExist)
 	}
@@ -72,7 +73,7 @@ func (c *Container) read() error {
 		return fault.New(fault.StateDirectory, "", err)
 	}
 	var rec record
-	if err := json.Unmarshal(b, &rec); err != nil || rec.ID != c.rec.ID {
+	if err := jsondoc.Decode(b, &rec); err != nil || rec.ID != c.rec.ID {
 		if err == nil {
 			err = fmt.Errorf("it is that of container %q", rec.ID)
 		}
@@ -85,11 +86,7 @@ func (c *Container) read() error {
 
 // write writes state.json. Readers see the old one or the new one.
 func (c *Container) write() error {
-	b, err := json.Marshal(&c.rec)
-	if err != nil {
-		return fault.New(fault.Internal, "", err)
-	}
-	if err := c.writeFile(stateFile, b); err != nil {
+	if err := c.writeFile(stateFile, jsondoc.Encode(&c.rec)); err != nil {
 		return fault.New(fault.StateDirectory, "", err)
 	}
 	return nil
@@ -97,7 +94,7 @@ func (c *Container) write() error {
 
 func (c *Container) writeFile(name string, b []byte) error {
 	temp := c.path("." + name)
-	if err := os.WriteFile(temp, b, 0o600); err != nil {
+	if err := rawfile.Create(temp, b, 0o600); err != nil {
 		return err
 	}
 	return os.Rename(temp, c.path(name))
@@ -202,7 +199,7 @@ func (p process) alive() bool {
 
 // stat reads the start time of a process, and whether it has ended and was not waited for.
 func stat(pid int) (start uint64, ended bool, err error) {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	b, err := rawfile.Read("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return 0, false, err
 	}

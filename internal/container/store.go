@@ -8,9 +8,12 @@ import (
 	"path/filepath"
 	"time"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
+	"mydocker/internal/notify"
+	"mydocker/internal/rawfile"
 	"mydocker/internal/spawn"
 )
 
@@ -48,7 +51,9 @@ type Container struct {
 	store *Store
 	dir   *os.File
 	rec   record
+	spec  *specs.Spec    // see Spec
 	child *spawn.Process // init, in the command that has created it
+	relay *notify.Relay  // of the command that starts it, where a service manager is to be told
 }
 
 // ID is the container's name.
@@ -60,6 +65,7 @@ const (
 	configFile = "config.json"
 	execFIFO   = "exec.fifo"
 	reportFIFO = "report.fifo"
+	notifyDir  = "notify"
 )
 
 func (c *Container) path(name string) string { return filepath.Join(c.store.Root, c.rec.ID, name) }
@@ -122,7 +128,7 @@ func (s *Store) Load(id string) (*Container, error) {
 }
 
 func (c *Container) open() error {
-	dir, err := os.OpenFile(c.path(""), unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	dir, err := rawfile.Open(c.path(""), unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if errors.Is(err, os.ErrNotExist) {
 		return fault.Hint(fault.New(fault.NotFound, "", ErrNotExist), "`list` shows the containers of this --root")
 	}
@@ -134,7 +140,12 @@ func (c *Container) open() error {
 }
 
 // Close gives up the handle. The container stays.
-func (c *Container) Close() error { return c.dir.Close() }
+func (c *Container) Close() error {
+	if c.relay != nil {
+		c.relay.Close()
+	}
+	return c.dir.Close()
+}
 
 // lock makes other commands that change the container wait. It is a lock on the open directory: it ends with the
 // process, however that ends.
@@ -160,7 +171,7 @@ func (c *Container) unlock() { _ = unix.Flock(int(c.dir.Fd()), unix.LOCK_UN) }
 // busy tells whether a command holds the lock.
 func (c *Container) busy() bool {
 	// The lock belongs to the open file: another open of the directory is another party.
-	f, err := os.OpenFile(c.path(""), unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	f, err := rawfile.Open(c.path(""), unix.O_DIRECTORY, 0)
 	if err != nil {
 		return false
 	}

@@ -120,11 +120,11 @@ func (o *Options) env(spec *specs.Spec) error {
 			}
 			e = name + "=" + value
 		}
-		env := spec.Process.Env
-		if i := slices.IndexFunc(env, func(s string) bool { return strings.HasPrefix(s, name+"=") }); i >= 0 {
-			env[i] = e
+		p := spec.Process
+		if i := slices.IndexFunc(p.Env, func(s string) bool { return strings.HasPrefix(s, name+"=") }); i >= 0 {
+			p.Env[i] = e
 		} else {
-			spec.Process.Env = append(env, e)
+			p.Env = append(p.Env, e)
 		}
 	}
 	return nil

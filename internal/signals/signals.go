@@ -1,97 +1,222 @@
-// Package signals catches the signals of a command that runs in the foreground, first to end what it is making, then
-// to forward them to the process that it stands for.
+// Package signals catches the signals of a command: those that mean an end while it makes a container, all that can
+// be forwarded while it stands for a process in the foreground.
+//
+// It does without os/signal, whose registration of some fifty signals is as many round trips between two threads,
+// and which keeps a thread for itself. A handler of a few instructions writes the signal's number to a pipe, and who
+// waits for a process or for init polls the pipe too.
 package signals
 
 import (
 	"context"
+	"errors"
 	"os"
-	"os/signal"
-	"sync"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// Catcher has the signals of this process.
+// Catcher has the signals of this process. There is one at a time.
 type Catcher struct {
-	ch     chan os.Signal
-	cancel context.CancelFunc
-	mu     sync.Mutex
-	target func(unix.Signal)
+	read, write int
+	taken       []unix.Signal // caught and not yet asked for
 }
 
-// Catch begins to catch every signal that can be forwarded. Until Forward the first of those that mean an end ends
-// the context.
-func Catch() (context.Context, *Catcher) {
-	ctx, cancel := context.WithCancel(context.Background())
-	c := &Catcher{ch: make(chan os.Signal, 64), cancel: cancel}
-	signal.Notify(c.ch, forwarded()...)
-	go func() {
-		for s := range c.ch {
-			c.handle(s.(unix.Signal))
+// ErrAborted says that the command was told to end.
+var ErrAborted = errors.New("interrupted by a signal")
+
+// handlerFD is the descriptor that the handler writes to.
+var handlerFD uintptr
+
+// handler is the address of the signal handler, restorer that of what the kernel has it return to.
+func handler() uintptr
+func restorer() uintptr
+
+// sigaction is struct sigaction of the kernel.
+type sigaction struct {
+	handler  uintptr
+	flags    uint64
+	restorer uintptr
+	mask     uint64
+}
+
+// Flags of a handler, sigaction(2). The stack is Go's own for signals.
+const (
+	onStack     = 0x08000000
+	restart     = 0x10000000
+	hasRestorer = 0x04000000
+)
+
+// Catch begins to catch every signal that can be forwarded, and SIGCHLD.
+func Catch() (*Catcher, error) {
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		return nil, os.NewSyscallError("pipe", err)
+	}
+	c := &Catcher{read: p[0], write: p[1]}
+	handlerFD = uintptr(c.write)
+	action := sigaction{handler: handler(), flags: onStack | restart | hasRestorer, restorer: restorer()}
+	for s := unix.Signal(1); s <= last; s++ {
+		var old sigaction
+		if !caught(s) {
+			continue
 		}
-	}()
-	return ctx, c
-}
-
-// forwarded are all signals but those that nobody can catch, those about this process's own children, descriptors
-// and terminal, and those that its own faults and its runtime raise.
-func forwarded() []os.Signal {
-	own := map[unix.Signal]bool{
-		unix.SIGKILL: true, unix.SIGSTOP: true, unix.SIGCHLD: true, unix.SIGPIPE: true, unix.SIGURG: true,
-		unix.SIGWINCH: true, unix.SIGSEGV: true, unix.SIGBUS: true, unix.SIGFPE: true, unix.SIGILL: true,
-		unix.SIGSYS: true, unix.SIGTRAP: true, unix.SIGPROF: true,
-		// Job control stops and continues the command itself.
-		unix.SIGTTIN: true, unix.SIGTTOU: true,
-		32: true, 33: true, // the threads of a C library
-	}
-	var all []os.Signal
-	for s := unix.Signal(1); s <= 64; s++ {
-		if !own[s] {
-			all = append(all, s)
+		set(s, &action, &old)
+		// What the caller has set to be ignored stays so, for the processes that are started too (nohup(1)).
+		if old.handler == ignored {
+			set(s, &old, nil)
 		}
 	}
-	return all
+	return c, nil
 }
 
-func (c *Catcher) handle(s unix.Signal) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case c.target != nil:
-		c.target(s)
-	case s == unix.SIGINT || s == unix.SIGTERM || s == unix.SIGHUP || s == unix.SIGQUIT:
-		c.cancel()
+// ignored is SIG_IGN.
+const ignored = 1
+
+// last is the highest signal.
+const last = 64
+
+func set(s unix.Signal, action, old *sigaction) {
+	const setSize = 8
+	_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(s), uintptr(unsafe.Pointer(action)), uintptr(unsafe.Pointer(old)), setSize, 0, 0)
+}
+
+// caught tells whether a signal is caught: not those that nobody can catch, those about this process's terminal and
+// descriptors, which job control and the writers handle, and those that its own faults and its runtime raise.
+func caught(s unix.Signal) bool {
+	switch s {
+	case unix.SIGKILL, unix.SIGSTOP, unix.SIGPIPE, unix.SIGURG, unix.SIGSEGV, unix.SIGBUS, unix.SIGFPE,
+		unix.SIGILL, unix.SIGSYS, unix.SIGTRAP, unix.SIGPROF, unix.SIGTTIN, unix.SIGTTOU,
+		32, 33, 34: // those of a C library's threads
+		return false
 	}
-}
-
-// Forward sends every signal from now on to target.
-func (c *Catcher) Forward(target func(unix.Signal)) {
-	c.mu.Lock()
-	c.target = target
-	c.mu.Unlock()
+	return true
 }
 
 // Stop gives the signals back their defaults.
 func (c *Catcher) Stop() {
-	signal.Stop(c.ch)
-	close(c.ch)
-	c.cancel()
-}
-
-// Wait waits for a child and returns how it has ended. Others that become this process's children meanwhile, as a
-// subreaper's do, are waited for too, so that none stays a zombie.
-func Wait(pid int) (unix.WaitStatus, error) {
-	for {
-		var status unix.WaitStatus
-		got, err := unix.Wait4(-1, &status, 0, nil)
-		switch {
-		case err == unix.EINTR:
-		case err != nil:
-			return status, os.NewSyscallError("wait4", err)
-		case got == pid:
-			return status, nil
+	for s := unix.Signal(1); s <= last; s++ {
+		if caught(s) {
+			set(s, &sigaction{}, nil)
 		}
 	}
+	_ = unix.Close(c.read)
+	_ = unix.Close(c.write)
+}
+
+// take reads what the handler has written.
+func (c *Catcher) take() {
+	var b [64]byte
+	for {
+		n, err := unix.Read(c.read, b[:])
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil || n == 0 {
+			return
+		}
+		for _, s := range b[:n] {
+			c.taken = append(c.taken, unix.Signal(s))
+		}
+	}
+}
+
+// ends tells whether a signal asks a command to end.
+func ends(s unix.Signal) bool {
+	return s == unix.SIGINT || s == unix.SIGTERM || s == unix.SIGHUP || s == unix.SIGQUIT
+}
+
+// Await waits until the descriptor can be read, or is at its end. It returns ErrAborted when a signal asks the
+// command to end; a nil Catcher has none.
+func (c *Catcher) Await(fd int) error {
+	if c == nil {
+		return awaitOnly(fd)
+	}
+	for {
+		c.take()
+		for _, s := range c.taken {
+			if ends(s) {
+				return ErrAborted
+			}
+		}
+		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(c.read), Events: unix.POLLIN}}
+		if _, err := unix.Poll(fds, -1); err != nil && err != unix.EINTR {
+			return os.NewSyscallError("poll", err)
+		}
+		if fds[0].Revents != 0 && fds[1].Revents == 0 {
+			return nil
+		}
+	}
+}
+
+func awaitOnly(fd int) error {
+	for {
+		_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1)
+		if err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+// Context is a context that ends when a signal asks the command to end, for work that goes on in other goroutines.
+// stop ends the watch.
+func (c *Catcher) Context() (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
+		cancel(err)
+		return ctx, func() {}
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if c.Await(p[0]) != nil {
+			cancel(ErrAborted)
+		}
+	}()
+	return ctx, func() {
+		_ = unix.Close(p[1])
+		<-done
+		_ = unix.Close(p[0])
+		cancel(context.Canceled)
+	}
+}
+
+// Wait waits for a child, whose pidfd is given too, and returns how it has ended. Other signals go to forward.
+// Children that this process gets meanwhile, as a subreaper does, are waited for too, so that none stays a zombie.
+func (c *Catcher) Wait(pid int, forward func(unix.Signal)) (unix.WaitStatus, error) {
+	for {
+		for {
+			var status unix.WaitStatus
+			got, err := unix.Wait4(-1, &status, unix.WNOHANG, nil)
+			if err == unix.EINTR {
+				continue
+			}
+			if err != nil {
+				return status, os.NewSyscallError("wait4", err)
+			}
+			if got == pid {
+				return status, nil
+			}
+			if got <= 0 {
+				break
+			}
+		}
+		if _, err := unix.Poll([]unix.PollFd{{Fd: int32(c.read), Events: unix.POLLIN}}, -1); err != nil && err != unix.EINTR {
+			return 0, os.NewSyscallError("poll", err)
+		}
+		c.Forward(forward)
+	}
+}
+
+// Forward gives the signals that have been caught to forward.
+func (c *Catcher) Forward(forward func(unix.Signal)) {
+	c.take()
+	for _, s := range c.taken {
+		if s != unix.SIGCHLD {
+			forward(s)
+		}
+	}
+	c.taken = c.taken[:0]
 }
 
 // ExitCode is the code of a shell for how a process has ended: its own, or 128 and the number of the signal.

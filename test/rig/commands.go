@@ -18,7 +18,7 @@ import (
 
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
-		"bundle": bundle, "set": set, "retry": retry, "status": status, "code": code, "busybox": busybox, "json": jsonValue, "setns": setns,
+		"bundle": bundle, "set": set, "retry": retry, "status": status, "code": code, "busybox": busybox, "json": jsonValue, "setns": setFrom("linux.namespaces"), "setseccomp": setFrom("linux.seccomp"),
 	}
 }
 
@@ -64,7 +64,7 @@ func copyFile(from, to string) error {
 }
 
 // set DIR PATH=VALUE… changes values of the bundle's config.json. PATH is of keys and indices with dots between
-// ("+" appends to an array, a value of "-" removes), VALUE is JSON, or else a string.
+// ("+" appends to an array, a value of "-" removes), VALUE is JSON, or else a string. @FILE is what a file holds.
 func set(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: set DIR PATH=VALUE...")
@@ -81,6 +81,9 @@ func change(ts *testscript.TestScript, dir string, sets []string) {
 		path, value, ok := strings.Cut(s, "=")
 		if !ok {
 			ts.Fatalf("%s: not PATH=VALUE", s)
+		}
+		if file, found := strings.CutPrefix(value, "@"); found {
+			value = ts.ReadFile(file)
 		}
 		var v any
 		if json.Unmarshal([]byte(value), &v) != nil {
@@ -133,12 +136,14 @@ func place(ts *testscript.TestScript, at any, path []string, v any) any {
 	return nil
 }
 
-// setns DIR FILE sets the namespaces of the bundle to the JSON in a file.
-func setns(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: setns DIR FILE")
+// setFrom makes a command "DIR FILE" that sets a value of the bundle's config.json to the JSON in a file.
+func setFrom(path string) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg || len(args) != 2 {
+			ts.Fatalf("usage: DIR FILE")
+		}
+		change(ts, ts.MkAbs(args[0]), []string{path + "=" + ts.ReadFile(args[1])})
 	}
-	change(ts, ts.MkAbs(args[0]), []string{"linux.namespaces=" + ts.ReadFile(args[1])})
 }
 
 // retryLimit is how long something that is bound to come may take.

@@ -1,4 +1,5 @@
 // Payload is the program in the containers of the tests: a static binary that shows how things look from inside.
+//
 //go:debug containermaxprocs=0
 package main
 

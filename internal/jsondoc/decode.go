@@ -1,0 +1,361 @@
+// Package jsondoc reads and writes the JSON documents of a container's life: config.json, process.json, state.json.
+//
+// encoding/json builds tables of every type that it meets, and of all that those lead to, each time that a program
+// starts: for the specification's types that is a third of what a whole `create` allocates. Decode walks the types
+// as it goes instead. What it does not know for sure (a key in another case, a value of another type, an error) it
+// leaves to encoding/json, whose results and errors these are.
+package jsondoc
+
+import (
+	"encoding/json"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Decode decodes the document into the value that v points to, with the result and the errors of json.Unmarshal.
+func Decode(b []byte, v any) error {
+	p := reflect.ValueOf(v)
+	fresh := reflect.New(p.Type().Elem())
+	d := decoder{b: b}
+	d.value(fresh.Elem(), 0)
+	d.space()
+	if d.unsure || d.at < len(b) {
+		return json.Unmarshal(b, v)
+	}
+	p.Elem().Set(fresh.Elem())
+	return nil
+}
+
+// decoder is unsure from the first byte on that it leaves to encoding/json.
+type decoder struct {
+	b      []byte
+	at     int
+	unsure bool
+}
+
+// maxDepth bounds recursion; encoding/json has a bound of its own.
+const maxDepth = 100
+
+func (d *decoder) space() {
+	for d.at < len(d.b) {
+		switch d.b[d.at] {
+		case ' ', '\t', '\n', '\r':
+			d.at++
+		default:
+			return
+		}
+	}
+}
+
+// next is the first byte that is no space, 0 at the end.
+func (d *decoder) next() byte {
+	d.space()
+	if d.unsure || d.at >= len(d.b) {
+		return 0
+	}
+	return d.b[d.at]
+}
+
+// take consumes c, which has to come.
+func (d *decoder) take(c byte) {
+	if d.next() != c {
+		d.unsure = true
+		return
+	}
+	d.at++
+}
+
+func (d *decoder) literal(s string) bool {
+	if !strings.HasPrefix(string(d.b[d.at:min(len(d.b), d.at+len(s))]), s) {
+		d.unsure = true
+		return false
+	}
+	d.at += len(s)
+	return true
+}
+
+var timeType = reflect.TypeFor[time.Time]()
+
+func (d *decoder) value(v reflect.Value, depth int) {
+	if depth > maxDepth {
+		d.unsure = true
+		return
+	}
+	if d.next() == 'n' {
+		if d.literal("null") {
+			switch v.Kind() {
+			case reflect.Pointer, reflect.Map, reflect.Slice:
+				v.SetZero()
+			}
+		}
+		return
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		d.value(v.Elem(), depth+1)
+	case reflect.Struct:
+		if v.Type() == timeType {
+			d.time(v)
+			return
+		}
+		d.object(v, depth)
+	case reflect.Map:
+		d.mapping(v, depth)
+	case reflect.Slice:
+		d.array(v, depth)
+	case reflect.String:
+		v.SetString(d.str())
+	case reflect.Bool:
+		d.boolean(v)
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		n, err := strconv.ParseInt(d.number(), 10, v.Type().Bits())
+		d.unsure = d.unsure || err != nil
+		v.SetInt(n)
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		n, err := strconv.ParseUint(d.number(), 10, v.Type().Bits())
+		d.unsure = d.unsure || err != nil
+		v.SetUint(n)
+	default:
+		d.unsure = true
+	}
+}
+
+func (d *decoder) time(v reflect.Value) {
+	t, err := time.Parse(time.RFC3339, d.str())
+	d.unsure = d.unsure || err != nil
+	if !d.unsure {
+		v.Set(reflect.ValueOf(t))
+	}
+}
+
+func (d *decoder) boolean(v reflect.Value) {
+	if d.next() == 't' {
+		v.SetBool(d.literal("true"))
+		return
+	}
+	d.literal("false")
+	v.SetBool(false)
+}
+
+// number is the text of a whole number.
+func (d *decoder) number() string {
+	d.space()
+	start := d.at
+	if d.at < len(d.b) && d.b[d.at] == '-' {
+		d.at++
+	}
+	first := d.at
+	for d.at < len(d.b) && d.b[d.at] >= '0' && d.b[d.at] <= '9' {
+		d.at++
+	}
+	if d.at == first || d.b[first] == '0' && d.at > first+1 || d.at < len(d.b) && strings.IndexByte(".eE", d.b[d.at]) >= 0 {
+		d.unsure = true
+		return ""
+	}
+	return string(d.b[start:d.at])
+}
+
+// raw is a string without its quotes; plain tells that it has no escapes.
+func (d *decoder) raw() (s []byte, plain bool) {
+	d.take('"')
+	start, plain := d.at, true
+	for ; d.at < len(d.b) && !d.unsure; d.at++ {
+		switch c := d.b[d.at]; {
+		case c == '"':
+			d.at++
+			return d.b[start : d.at-1], plain
+		case c == '\\':
+			plain = false
+			d.at++
+		case c < ' ':
+			d.unsure = true
+		}
+	}
+	d.unsure = true
+	return nil, false
+}
+
+func (d *decoder) str() string {
+	start := d.at
+	b, plain := d.raw()
+	if d.unsure || !utf8.Valid(b) {
+		d.unsure = true
+		return ""
+	}
+	s := string(b)
+	if !plain {
+		if err := json.Unmarshal(d.b[start:d.at], &s); err != nil {
+			d.unsure = true
+		}
+	}
+	return s
+}
+
+// object decodes the fields of a struct.
+func (d *decoder) object(v reflect.Value, depth int) {
+	var seen uint64
+	d.take('{')
+	for first := true; d.member(first, '}'); first = false {
+		d.space()
+		key, plain := d.raw()
+		if !plain {
+			d.unsure = true
+		}
+		d.take(':')
+		if d.unsure {
+			return
+		}
+		f, n := field(v, string(key), 0)
+		switch {
+		case n < 0:
+			d.skip(depth + 1)
+		case n >= 64 || seen&(1<<n) != 0:
+			d.unsure = true
+		case !f.IsValid():
+			d.unsure = true // the name in another case
+		default:
+			seen |= 1 << n
+			d.value(f, depth+1)
+		}
+	}
+}
+
+// member tells whether another member or element comes, and consumes the comma before it, or the end.
+func (d *decoder) member(first bool, end byte) bool {
+	c := d.next()
+	if c == end {
+		d.at++
+		return false
+	}
+	if first {
+		return !d.unsure
+	}
+	d.take(',')
+	if d.next() == end {
+		d.unsure = true
+	}
+	return !d.unsure
+}
+
+// field finds a field by its name in JSON, and its number among the fields; -1 when there is none. A field whose name
+// is written in another case is found without a value.
+func field(v reflect.Value, key string, from int) (reflect.Value, int) {
+	t := v.Type()
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if f.Anonymous {
+			if inner, n := field(v.Field(i), key, from); n >= 0 {
+				return inner, n
+			}
+			from += f.Type.NumField()
+			continue
+		}
+		name := jsonName(&f)
+		switch {
+		case name == "":
+		case name == key:
+			return v.Field(i), from + i
+		case strings.EqualFold(name, key):
+			return reflect.Value{}, from + i
+		}
+	}
+	return reflect.Value{}, -1
+}
+
+// jsonName is the name of a field in JSON, "" for one that is not there.
+func jsonName(f *reflect.StructField) string {
+	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	switch {
+	case name == "-" || !f.IsExported():
+		return ""
+	case name == "":
+		return f.Name
+	}
+	return name
+}
+
+func (d *decoder) mapping(v reflect.Value, depth int) {
+	t := v.Type()
+	if t.Key().Kind() != reflect.String {
+		d.unsure = true
+		return
+	}
+	v.Set(reflect.MakeMap(t))
+	d.take('{')
+	for first := true; d.member(first, '}'); first = false {
+		d.space()
+		key := reflect.New(t.Key()).Elem()
+		key.SetString(d.str())
+		d.take(':')
+		value := reflect.New(t.Elem()).Elem()
+		d.value(value, depth+1)
+		if d.unsure {
+			return
+		}
+		v.SetMapIndex(key, value)
+	}
+}
+
+func (d *decoder) array(v reflect.Value, depth int) {
+	if v.Type().Elem().Kind() == reflect.Uint8 {
+		d.unsure = true // a string in base64
+		return
+	}
+	v.Set(reflect.MakeSlice(v.Type(), 0, 0))
+	d.take('[')
+	for first := true; d.member(first, ']'); first = false {
+		n := v.Len()
+		if n == v.Cap() {
+			v.Grow(max(4, n))
+		}
+		v.SetLen(n + 1)
+		v.Index(n).SetZero()
+		d.value(v.Index(n), depth+1)
+	}
+}
+
+// skip passes over a value of any type.
+func (d *decoder) skip(depth int) {
+	if depth > maxDepth {
+		d.unsure = true
+		return
+	}
+	switch c := d.next(); {
+	case c == '"':
+		start := d.at
+		if b, plain := d.raw(); !plain || !utf8.Valid(b) {
+			if d.unsure || !json.Valid(d.b[start:d.at]) {
+				d.unsure = true
+			}
+		}
+	case c == '{':
+		d.at++
+		for first := true; d.member(first, '}'); first = false {
+			d.space()
+			d.str()
+			d.take(':')
+			d.skip(depth + 1)
+		}
+	case c == '[':
+		d.at++
+		for first := true; d.member(first, ']'); first = false {
+			d.skip(depth + 1)
+		}
+	case c == 't':
+		d.literal("true")
+	case c == 'f':
+		d.literal("false")
+	case c == 'n':
+		d.literal("null")
+	default:
+		start := d.at
+		for d.at < len(d.b) && strings.IndexByte("+-.eE0123456789", d.b[d.at]) >= 0 {
+			d.at++
+		}
+		d.unsure = d.unsure || !json.Valid(d.b[start:d.at])
+	}
+}

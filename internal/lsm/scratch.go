@@ -1,4 +1,0 @@
-package lsm
-
-func AppArmorEnabled() bool { return false }
-func SELinuxEnabled() bool  { return false }

@@ -1,0 +1,230 @@
+package seccomp
+
+import (
+	"math"
+	"slices"
+	"unsafe"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// Offsets in struct seccomp_data (seccomp(2)).
+const (
+	offNumber = 0
+	offArch   = 4
+	offArgs   = 16
+)
+
+func load(offset uint32) instruction {
+	return instruction{code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, k: offset}
+}
+
+func ret(value uint32) instruction { return instruction{code: unix.BPF_RET | unix.BPF_K, k: value} }
+
+func jump(op uint16, k uint32, jt, jf uint8) instruction {
+	return instruction{code: unix.BPF_JMP | op | unix.BPF_K, jt: jt, jf: jf, k: k}
+}
+
+// span is a range of numbers, from start to the next span, that are treated alike.
+type span struct {
+	start uint32
+	ret   uint32
+	rules []call // with conditions; ret is for when none matches
+}
+
+// program puts the filter together.
+func (c *compiler) program() []instruction {
+	code := append(make([]instruction, 0, 1024), load(offArch))
+	for i, a := range c.archs {
+		audit := auditArch[a]
+		// x32 is in the block of x86_64.
+		if slices.ContainsFunc(c.archs[:i], func(b archID) bool { return auditArch[b] == audit }) {
+			continue
+		}
+		at := len(code)
+		code = c.tree(append(code, jump(unix.BPF_JEQ, audit, 0, 0), load(offNumber)), c.spans(audit))
+		code = patch(code, at, false)
+	}
+	return append(code, ret(unix.SECCOMP_RET_KILL_PROCESS))
+}
+
+// spans cuts the numbers of an audit architecture into ranges.
+func (c *compiler) spans(audit uint32) []span {
+	var list []span
+	next := uint64(0)
+	for _, a := range []archID{c.of(audit, false), c.of(audit, true)} {
+		if a < 0 {
+			continue
+		}
+		if a == archX32 {
+			next = x32Bit
+		}
+		calls := c.calls(a)
+		for len(calls) > 0 {
+			n := 1
+			for n < len(calls) && calls[n].number == calls[0].number {
+				n++
+			}
+			if uint64(calls[0].number) > next {
+				list = append(list, span{start: uint32(next), ret: c.defaultRet})
+			}
+			list = append(list, c.span(calls[:n]))
+			next = uint64(calls[0].number) + 1
+			calls = calls[n:]
+		}
+		beyond := c.tooNew
+		if c.lenient {
+			beyond = c.defaultRet
+		}
+		list = append(list, span{start: uint32(next), ret: beyond})
+	}
+	if audit == unix.AUDIT_ARCH_X86_64 && c.of(audit, true) < 0 {
+		list = append(list, span{start: x32Bit, ret: unix.SECCOMP_RET_KILL_PROCESS})
+	}
+	return merge(list)
+}
+
+// of is the architecture of the profile that the kernel calls so: x32, or the other one; -1 without.
+func (c *compiler) of(audit uint32, x32 bool) archID {
+	for _, a := range c.archs {
+		if auditArch[a] == audit && (a == archX32) == x32 {
+			return a
+		}
+	}
+	return -1
+}
+
+// span decides what is done with one number.
+func (c *compiler) span(calls []call) span {
+	s := span{start: calls[0].number, ret: c.defaultRet}
+	for _, l := range calls {
+		r := &c.rules[l.rule]
+		switch {
+		case r.ret == c.defaultRet && len(r.conds) == 0 && l.first == nil:
+			// It says nothing.
+		case len(r.conds) == 0 && l.first == nil:
+			return span{start: s.start, ret: r.ret}
+		default:
+			s.rules = append(s.rules, l)
+		}
+	}
+	return s
+}
+
+// merge joins neighbours that are treated alike, and drops empty ones.
+func merge(list []span) []span {
+	out := list[:0]
+	for i, s := range list {
+		if i+1 < len(list) && list[i+1].start == s.start {
+			continue
+		}
+		if n := len(out); n > 0 && s.rules == nil && out[n-1].rules == nil && out[n-1].ret == s.ret {
+			continue
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// patch lets the jump at a place of the code go behind what was appended since: when its condition holds, or else when
+// it does not. Where that is too far for a conditional jump, an unconditional one is put behind it.
+func patch(code []instruction, at int, holds bool) []instruction {
+	n := len(code) - at - 1
+	j := &code[at]
+	switch {
+	case n <= math.MaxUint8 && holds:
+		j.jt = uint8(n)
+	case n <= math.MaxUint8:
+		j.jf = uint8(n)
+	case holds:
+		j.jt, j.jf = 0, 1
+		code = slices.Insert(code, at+1, jump(unix.BPF_JA, uint32(n), 0, 0))
+	default:
+		j.jt, j.jf = 1, 0
+		code = slices.Insert(code, at+1, jump(unix.BPF_JA, uint32(n), 0, 0))
+	}
+	return code
+}
+
+// tree appends a balanced tree of comparisons of the number, which is in the accumulator.
+func (c *compiler) tree(code []instruction, list []span) []instruction {
+	if len(list) == 1 {
+		return c.leaf(code, &list[0])
+	}
+	middle, at := len(list)/2, len(code)
+	code = c.tree(append(code, jump(unix.BPF_JGE, list[middle].start, 0, 0)), list[:middle])
+	return c.tree(patch(code, at, true), list[middle:])
+}
+
+// leaf appends the rules, which are tried one after the other.
+func (c *compiler) leaf(code []instruction, s *span) []instruction {
+	for _, l := range s.rules {
+		r := &c.rules[l.rule]
+		start := len(code)
+		if l.first != nil {
+			code = condition(code, l.first)
+		}
+		for i := range r.conds {
+			code = condition(code, &r.conds[i])
+		}
+		code = append(code, ret(r.ret))
+		// A condition that does not hold goes to the end of its rule.
+		for i := start; i < len(code); i++ {
+			if code[i].jt == toEnd {
+				code[i].jt = uint8(len(code) - i - 1)
+			}
+			if code[i].jf == toEnd {
+				code[i].jf = uint8(len(code) - i - 1)
+			}
+		}
+	}
+	return append(code, ret(s.ret))
+}
+
+// toEnd is the offset of a jump to the end of a rule, until that is known. A rule has at most six conditions, of a few
+// instructions each: no jump of its own is as long.
+const toEnd = math.MaxUint8
+
+// half is the offset of the low or the high half of an argument.
+func half(index uint, high bool) uint32 {
+	one := uint16(1)
+	little := *(*byte)(unsafe.Pointer(&one)) == 1
+	offset := uint32(offArgs + 8*index)
+	if high == little {
+		offset += 4
+	}
+	return offset
+}
+
+// condition appends a comparison, which goes on with the next instruction when it holds, and else to the end of the
+// rule.
+func condition(code []instruction, a *specs.LinuxSeccompArg) []instruction {
+	high, low := uint32(a.Value>>32), uint32(a.Value)
+	loadHigh, loadLow := load(half(a.Index, true)), load(half(a.Index, false))
+	switch a.Op {
+	case specs.OpEqualTo:
+		return append(code, loadHigh, jump(unix.BPF_JEQ, high, 0, toEnd), loadLow, jump(unix.BPF_JEQ, low, 0, toEnd))
+	case specs.OpNotEqual:
+		return append(code, loadHigh, jump(unix.BPF_JEQ, high, 0, 2), loadLow, jump(unix.BPF_JEQ, low, toEnd, 0))
+	case specs.OpGreaterThan, specs.OpGreaterEqual:
+		op := uint16(unix.BPF_JGT)
+		if a.Op == specs.OpGreaterEqual {
+			op = unix.BPF_JGE
+		}
+		return append(code, loadHigh, jump(unix.BPF_JGT, high, 3, 0), jump(unix.BPF_JEQ, high, 0, toEnd), loadLow, jump(op, low, 0, toEnd))
+	case specs.OpLessEqual, specs.OpLessThan:
+		op := uint16(unix.BPF_JGT)
+		if a.Op == specs.OpLessThan {
+			op = unix.BPF_JGE
+		}
+		return append(code, loadHigh, jump(unix.BPF_JGT, high, toEnd, 0), jump(unix.BPF_JEQ, high, 0, 2), loadLow, jump(op, low, toEnd, 0))
+	}
+	// SCMP_CMP_MASKED_EQ: value is the mask, valueTwo what has to be left.
+	and := func(mask uint32) instruction {
+		return instruction{code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, k: mask}
+	}
+	return append(code,
+		loadHigh, and(high), jump(unix.BPF_JEQ, uint32(a.ValueTwo>>32), 0, toEnd),
+		loadLow, and(low), jump(unix.BPF_JEQ, uint32(a.ValueTwo), 0, toEnd))
+}

@@ -1,0 +1,206 @@
+// Package seccomp compiles the profile of config.json (runtime-spec, config-linux.md, "Seccomp") to a filter, in Go.
+//
+// A filter first compares the architecture of the call, the machine's own first. For each architecture the numbers
+// from 0 to 2³²-1 are cut into ranges that are treated alike, and a balanced tree of comparisons leads to the range:
+// some six comparisons where a chain has hundreds. At a leaf stands the action, or the rules that look at arguments,
+// one after the other, then what applies when none matches.
+//
+// What applies to a call, in this order:
+//   - the rule without arguments that names it, if its action is not the default one;
+//   - the first rule whose conditions on arguments all hold. Conditions of a rule on one and the same argument are
+//     alternatives: each makes a rule of its own, together with none of the others;
+//   - ENOSYS for a number beyond all that the profile names for the architecture, where the default action is to
+//     fail or to kill: the call is newer than the profile, and programs try the older one then;
+//   - the default action.
+//
+// An architecture that the profile does not list (the machine's own is always listed) kills the process, and so does
+// an x32 call under a profile without SCMP_ARCH_X32.
+package seccomp
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sort"
+	"strings"
+	"unsafe"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"mydocker/internal/fault"
+)
+
+//go:generate go run ./gen
+
+// Filter is a compiled profile: plain data, for package wire.
+type Filter struct {
+	Program          []byte // struct sock_filter, one after the other, in the host's byte order
+	Flags            uint32 // SECCOMP_FILTER_FLAG_*
+	Notify           bool   // it sends calls to an agent
+	ListenerPath     string
+	ListenerMetadata string
+}
+
+// instruction is struct sock_filter.
+type instruction struct {
+	code   uint16
+	jt, jf uint8
+	k      uint32
+}
+
+// Len is the number of the filter's instructions.
+func (f *Filter) Len() int { return len(f.Program) / 8 }
+
+// maxInstructions is BPF_MAXINSNS of the kernel.
+const maxInstructions = 4096
+
+// ErrTooLong is a profile whose filter the kernel would not take.
+var ErrTooLong = errors.New("profile is too long")
+
+// Compile compiles a profile for a machine of the architecture native (a GOARCH). It does no I/O.
+func Compile(p *specs.LinuxSeccomp, native string) (*Filter, error) {
+	c, err := newCompiler(p, native)
+	if err != nil {
+		return nil, err
+	}
+	program := c.program()
+	if len(program) > maxInstructions {
+		return nil, fault.New(fault.Seccomp, "linux.seccomp", fmt.Errorf("%w: %d instructions, and the kernel takes %d", ErrTooLong, len(program), maxInstructions))
+	}
+	f := &Filter{Flags: c.flags, Notify: c.notify, ListenerPath: p.ListenerPath, ListenerMetadata: p.ListenerMetadata}
+	f.Program = make([]byte, 0, len(program)*8)
+	for _, i := range program {
+		f.Program = binary.NativeEndian.AppendUint16(f.Program, i.code)
+		f.Program = append(f.Program, i.jt, i.jf)
+		f.Program = binary.NativeEndian.AppendUint32(f.Program, i.k)
+	}
+	return f, nil
+}
+
+// Load loads the filter on the calling thread, with one system call (seccomp(2)). It returns the descriptor of the
+// listener for a filter that notifies, else -1.
+//
+// SECCOMP_FILTER_FLAG_TSYNC is left out: whoever loads the filter executes a program next, which leaves this thread
+// alone, and until then the other threads, those of the Go runtime, must be able to go on.
+func (f *Filter) Load() (listener int, err error) {
+	flags := f.Flags &^ unix.SECCOMP_FILTER_FLAG_TSYNC
+	if f.Notify {
+		flags |= unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
+	}
+	prog := unix.SockFprog{Len: uint16(f.Len()), Filter: (*unix.SockFilter)(unsafe.Pointer(&f.Program[0]))}
+	n, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, uintptr(flags), uintptr(unsafe.Pointer(&prog)))
+	if errno != 0 {
+		return -1, errno
+	}
+	if f.Notify {
+		return int(n), nil
+	}
+	return -1, nil
+}
+
+// Actions, operators and flags by their names in profiles.
+var (
+	actions = map[specs.LinuxSeccompAction]uint32{
+		specs.ActKill: unix.SECCOMP_RET_KILL_THREAD, specs.ActKillThread: unix.SECCOMP_RET_KILL_THREAD,
+		specs.ActKillProcess: unix.SECCOMP_RET_KILL_PROCESS, specs.ActTrap: unix.SECCOMP_RET_TRAP,
+		specs.ActErrno: unix.SECCOMP_RET_ERRNO, specs.ActTrace: unix.SECCOMP_RET_TRACE, specs.ActAllow: unix.SECCOMP_RET_ALLOW,
+		specs.ActLog: unix.SECCOMP_RET_LOG, specs.ActNotify: unix.SECCOMP_RET_USER_NOTIF,
+	}
+	operators = map[specs.LinuxSeccompOperator]bool{
+		specs.OpEqualTo: true, specs.OpNotEqual: true, specs.OpLessThan: true, specs.OpLessEqual: true,
+		specs.OpGreaterThan: true, specs.OpGreaterEqual: true, specs.OpMaskedEqual: true,
+	}
+	// flags are in the order in which `features` lists them.
+	flags = []struct {
+		name specs.LinuxSeccompFlag
+		flag uint32
+	}{
+		{"SECCOMP_FILTER_FLAG_TSYNC", unix.SECCOMP_FILTER_FLAG_TSYNC},
+		{"SECCOMP_FILTER_FLAG_SPEC_ALLOW", unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW},
+		{"SECCOMP_FILTER_FLAG_LOG", unix.SECCOMP_FILTER_FLAG_LOG},
+		{"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV},
+	}
+)
+
+// Actions lists the actions that a profile can have.
+func Actions() []string { return keys(actions) }
+
+// Operators lists the operators that a condition can have.
+func Operators() []string { return keys(operators) }
+
+// Archs lists the architectures that a profile can name.
+func Archs() []string {
+	list := make([]string, len(archNames))
+	for i, n := range archNames {
+		list[i] = archPrefix + n
+	}
+	sort.Strings(list)
+	return list
+}
+
+// Flags lists the flags that a profile can have.
+func Flags() []string {
+	list := make([]string, len(flags))
+	for i, f := range flags {
+		list[i] = string(f.name)
+	}
+	return list
+}
+
+// SupportedFlags lists those that this kernel knows: a filter at no address fails with EFAULT for them, and with
+// EINVAL for others.
+func SupportedFlags() []string {
+	var list []string
+	for _, f := range flags {
+		flag := f.flag
+		if flag == unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV {
+			flag |= unix.SECCOMP_FILTER_FLAG_NEW_LISTENER // it is for nothing else
+		}
+		_, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, uintptr(flag), 0)
+		if errno == unix.EFAULT {
+			list = append(list, string(f.name))
+		}
+	}
+	return list
+}
+
+func keys[K ~string, V any](table map[K]V) []string {
+	list := make([]string, 0, len(table))
+	for k := range table {
+		list = append(list, string(k))
+	}
+	sort.Strings(list)
+	return list
+}
+
+// number is the number of a system call, or false where the architecture has none of that name.
+func number(arch archID, index int) (uint32, bool) {
+	n := numbers[arch][index]
+	return uint32(n), n >= 0
+}
+
+// find is the place of a name in the tables, -1 for a name that no architecture has.
+func find(name string) int {
+	count := len(nameStarts) - 1
+	i := sort.Search(count, func(i int) bool { return names[nameStarts[i]:nameStarts[i+1]] >= name })
+	if i < count && names[nameStarts[i]:nameStarts[i+1]] == name {
+		return i
+	}
+	return -1
+}
+
+const archPrefix = "SCMP_ARCH_"
+
+// archID is an architecture's place in the tables.
+type archID int
+
+func findArch(name specs.Arch) (archID, bool) {
+	short, ok := strings.CutPrefix(string(name), archPrefix)
+	for i, n := range archNames {
+		if ok && n == short {
+			return archID(i), true
+		}
+	}
+	return 0, false
+}
