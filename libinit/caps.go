@@ -11,12 +11,15 @@ import (
 	"mydocker/internal/fault"
 )
 
-// Bounding drops what is not in the bounding set: no execve can bring it back.
+// Bounding drops what is not in the bounding set: no execve can bring it back. It clears the caller's securebits, too,
+// under which the other sets would come out differently.
 type Bounding struct{ Set uint64 }
 
 // Capabilities sets the other sets of capabilities(7), as masks.
 type Capabilities struct {
 	Effective, Permitted, Inheritable, Ambient uint64
+	// Bounding is the set that Bounding has left: what is not in it cannot be inheritable (capset(2)).
+	Bounding uint64
 	// Unknown are names that no kernel known here has.
 	Unknown []string
 	// Filter keeps CAP_SYS_ADMIN until the seccomp filter is loaded, which needs it where no_new_privs is not set.
@@ -66,6 +69,7 @@ func (p *planner) planCapabilities() (*Bounding, *Capabilities) {
 	bounding := &Bounding{Set: mask(c.Bounding)}
 	s.Effective, s.Permitted = mask(c.Effective), mask(c.Permitted)
 	s.Inheritable, s.Ambient = mask(c.Inheritable), mask(c.Ambient)
+	s.Bounding = bounding.Set
 	return bounding, s
 }
 
@@ -75,6 +79,9 @@ func (s *Bounding) String() string {
 
 // Do drops one after the other, up to the last that this kernel has.
 func (s *Bounding) Do(*Env) error {
+	if err := clearSecurebits(); err != nil {
+		return stepError(s, fmt.Errorf("clear securebits: %w", err))
+	}
 	for n := range 64 {
 		if s.Set&(1<<n) != 0 {
 			continue
@@ -88,6 +95,19 @@ func (s *Bounding) Do(*Env) error {
 		}
 	}
 	return nil
+}
+
+// clearSecurebits undoes what the caller has set (capabilities(7), "The securebits flags"). A lock of his cannot be
+// undone; it takes power away and gives none.
+func clearSecurebits() error {
+	bits, err := unix.PrctlRetInt(unix.PR_GET_SECUREBITS, 0, 0, 0, 0)
+	if err != nil || bits == 0 {
+		return err
+	}
+	if err = unix.Prctl(unix.PR_SET_SECUREBITS, 0, 0, 0, 0); err == unix.EPERM {
+		return nil
+	}
+	return err
 }
 
 func capabilityNames(set uint64) string {
@@ -119,20 +139,38 @@ func (s *Capabilities) Do(e *Env) error {
 		return stepError(s, err)
 	}
 	permitted := uint64(held[0].Permitted) | uint64(held[1].Permitted)<<32
-	if missing := (s.Permitted | s.Effective | s.Inheritable) &^ permitted; missing != 0 {
-		if err := e.warn("capabilities cannot be granted, as the caller does not hold them: %s", capabilityNames(missing)); err != nil {
-			return err
-		}
+	if err := s.warn(e, permitted); err != nil {
+		return err
 	}
 	var extra uint64
 	if s.Filter {
 		extra = 1 << unix.CAP_SYS_ADMIN
 	}
-	want := capabilityData((s.Effective&s.Permitted|extra)&permitted, (s.Permitted|extra)&permitted, s.Inheritable&permitted)
+	want := capabilityData((s.Effective&s.Permitted|extra)&permitted, (s.Permitted|extra)&permitted, s.Inheritable&s.Bounding&permitted)
 	if err := unix.Capset(&header, &want[0]); err != nil {
 		return stepError(s, err)
 	}
 	return s.raiseAmbient(e)
+}
+
+// warn tells which capabilities cannot be granted.
+func (s *Capabilities) warn(e *Env, permitted uint64) error {
+	for _, w := range []struct {
+		set uint64
+		why string
+	}{
+		{(s.Permitted | s.Effective | s.Inheritable) &^ permitted, "capabilities cannot be granted, as the caller does not hold them"},
+		{s.Effective & permitted &^ s.Permitted, "capabilities cannot be effective, as they are not permitted"},
+		{s.Inheritable & permitted &^ s.Bounding, "capabilities cannot be inheritable, as they are not in the bounding set"},
+	} {
+		if w.set == 0 {
+			continue
+		}
+		if err := e.warn("%s: %s", w.why, capabilityNames(w.set)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func capabilityData(effective, permitted, inheritable uint64) (d [2]unix.CapUserData) {

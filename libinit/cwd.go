@@ -10,18 +10,21 @@ import (
 	"mydocker/internal/fault"
 )
 
-// Cwd goes to the program's working directory, and makes it where it is missing.
-type Cwd struct{ Path string }
+// Cwd goes to the program's working directory.
+type Cwd struct {
+	Path string
+	Make bool // where it is missing
+}
 
 // cwd is the working directory that root of the user namespace could not enter: its user may.
 type cwd struct{ path string }
 
-func (p *planner) cwd() error {
+func (p *planner) cwd(make bool) error {
 	path := p.spec.Process.Cwd
 	if !strings.HasPrefix(path, "/") {
 		return fault.New(fault.Config, "process.cwd", fmt.Errorf("Cwd must be an absolute path: %q", path)) //nolint:staticcheck // known text
 	}
-	p.add("process.cwd", &Cwd{path})
+	p.add("process.cwd", &Cwd{Path: path, Make: make})
 	return nil
 }
 
@@ -30,7 +33,7 @@ func (s *Cwd) String() string { return "change directory to " + s.Path }
 // Do resolves the path inside the root filesystem, without /proc/self/fd and its like: there is no way to a
 // directory of the host (CVE-2024-21626).
 func (s *Cwd) Do(e *Env) error {
-	fd, _, err := target{path: s.Path}.open(int(e.Root.Fd()))
+	fd, err := s.open(int(e.Root.Fd()))
 	if err == nil {
 		err = unix.Fchdir(fd)
 		_ = unix.Close(fd)
@@ -40,6 +43,14 @@ func (s *Cwd) Do(e *Env) error {
 		return nil
 	}
 	return cwdError(s.Path, err)
+}
+
+func (s *Cwd) open(root int) (int, error) {
+	if !s.Make {
+		return openIn(root, s.Path, 0)
+	}
+	fd, _, err := target{path: s.Path}.open(root)
+	return fd, err
 }
 
 func cwdError(path string, err error) error {

@@ -20,9 +20,8 @@ func (e *Env) diagnose(errno unix.Errno) error {
 	head := readHead(e.program)
 	switch {
 	case errno == unix.ENOENT:
-		if interpreter := findInterpreter(head, e.program); interpreter != "" {
-			return fault.Hint(fault.New(fault.ExecInterp, "", err),
-				fmt.Sprintf("its interpreter %s is not in the root filesystem", interpreter))
+		if file, interpreter := missingInterpreter(e.program); interpreter != "" {
+			return fault.Hint(fault.New(fault.ExecInterp, "", err), interpreterHint(file, interpreter))
 		}
 	case errno == unix.ENOEXEC:
 		return fault.Hint(err, formatHint(head))
@@ -30,6 +29,29 @@ func (e *Env) diagnose(errno unix.Errno) error {
 		return fault.Hint(err, "its interpreter, or a directory on the way to it, may not be executed by the process's user")
 	}
 	return err
+}
+
+// maxInterpreters is how many times the kernel goes from a script to its interpreter, which may be a script itself.
+const maxInterpreters = 5
+
+// missingInterpreter follows a program to the interpreter that is not there, and the file that asks for it.
+func missingInterpreter(path string) (file, interpreter string) {
+	for range maxInterpreters {
+		interpreter = findInterpreter(readHead(path), path)
+		var st unix.Stat_t
+		if interpreter == "" || unix.Stat(interpreter, &st) != nil {
+			return path, interpreter
+		}
+		path = interpreter
+	}
+	return "", ""
+}
+
+func interpreterHint(file, interpreter string) string {
+	if strings.HasSuffix(interpreter, "\r") {
+		return fmt.Sprintf("the #! line of %s ends with a carriage return, which counts as part of the interpreter's name", file)
+	}
+	return fmt.Sprintf("the interpreter %s of %s is not in the root filesystem", interpreter, file)
 }
 
 func execCode(errno unix.Errno) fault.Code {
@@ -65,10 +87,12 @@ func readHead(path string) []byte {
 func findInterpreter(head []byte, path string) string {
 	if line, ok := bytes.CutPrefix(head, []byte("#!")); ok {
 		line, _, _ = bytes.Cut(line, []byte("\n"))
-		if fields := strings.Fields(string(line)); len(fields) > 0 {
-			return fields[0]
+		// As the kernel does: blanks and tabs separate, and nothing else.
+		name := strings.TrimLeft(string(line), " \t")
+		if i := strings.IndexAny(name, " \t\x00"); i >= 0 {
+			name = name[:i]
 		}
-		return ""
+		return name
 	}
 	return elfInterpreter(head, path)
 }

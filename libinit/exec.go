@@ -16,11 +16,11 @@ import (
 
 // Exec makes init the program.
 type Exec struct {
-	Args         []string
-	Env          []string
-	SetHome      bool            // HOME is what the step Home has found
-	SetListenPid bool            // LISTEN_PID is the process's own, sd_listen_fds(3)
-	Filter       *seccomp.Filter // nil without, or when the step Filter has loaded it
+	Args      []string
+	Env       []string
+	SetHome   bool            // HOME is what the step Home has found
+	ListenPID bool            // LISTEN_PID is init's (sd_listen_fds(3))
+	Filter    *seccomp.Filter // nil without, or when the step Filter has loaded it
 }
 
 func (s *Exec) String() string {
@@ -38,7 +38,7 @@ func (s *Exec) Do(e *Env) error {
 	if s.SetHome {
 		env = append(env, "HOME="+e.home)
 	}
-	if s.SetListenPid {
+	if s.ListenPID {
 		env = append(env, "LISTEN_PID="+strconv.Itoa(os.Getpid()))
 	}
 	path, err := unix.BytePtrFromString(e.program)
@@ -56,6 +56,12 @@ func (s *Exec) Do(e *Env) error {
 	// What init holds, and what it has been given above the preserved descriptors, ends with it.
 	if err := unix.CloseRange(uint(3+e.Preserved), ^uint(0)>>32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return fmt.Errorf("close descriptors: %w", err)
+	}
+	// Hooks have been kept from the preserved ones.
+	for fd := 3; fd < 3+e.Preserved; fd++ {
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0); err != nil {
+			return fmt.Errorf("preserve descriptor %d: %w", fd, err)
+		}
 	}
 	if s.Filter != nil {
 		if _, err := s.Filter.Load(); err != nil {

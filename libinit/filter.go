@@ -1,25 +1,44 @@
 package libinit
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
+
+	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
 	"mydocker/internal/seccomp"
 )
 
-// Filter loads a seccomp filter that notifies an agent, before the container counts as created: the agent's
-// descriptor has to reach the parent while that is there. Every other filter is loaded by Exec.
+// Filter loads a seccomp filter before the last moment, at which Exec would. There are two reasons: the listener of
+// one that notifies an agent has to reach the parent while that is there, and startContainer hooks, which are the
+// container's programs, run under the filter.
 type Filter struct{ Filter seccomp.Filter }
 
 func (s *Filter) String() string {
-	return fmt.Sprintf("load seccomp filter (%d instructions) and hand its listener over", s.Filter.Len())
+	text := fmt.Sprintf("load seccomp filter (%d instructions)", s.Filter.Len())
+	if s.Filter.Notify {
+		text += " and hand its listener over"
+	}
+	return text
 }
 
-// Do loads the filter on this thread and lets another one, which it does not hold, talk to the parent: the filter may
-// send the very calls that this takes to an agent who is not there yet.
+// Do loads the filter on this thread, the one that starts the hooks and becomes the program.
 func (s *Filter) Do(e *Env) error {
+	if s.Filter.Notify {
+		return s.notify(e)
+	}
+	if _, err := s.Filter.Load(); err != nil {
+		return loadError(err)
+	}
+	return nil
+}
+
+// notify lets another thread, which the filter does not hold, talk to the parent: the filter may send the very calls
+// that this takes to an agent who is not there yet.
+func (s *Filter) notify(e *Env) error {
 	listener := make(chan int)
 	done := make(chan error)
 	started := make(chan struct{})
@@ -49,22 +68,18 @@ func (s *Filter) Do(e *Env) error {
 }
 
 func loadError(err error) error {
-	return fault.New(fault.Seccomp, "linux.seccomp", fmt.Errorf("load seccomp filter: %w", err))
+	text := fmt.Errorf("load seccomp filter: %w", err)
+	if errors.Is(err, unix.EACCES) {
+		text = fault.Hint(text, "without process.noNewPrivileges this takes CAP_SYS_ADMIN")
+	}
+	return fault.New(fault.Seccomp, "linux.seccomp", text)
 }
 
-// planFilter compiles the profile. A filter that notifies is a step of its own; another one is Exec's.
+// planFilter compiles the profile.
 func (p *planner) planFilter() (*seccomp.Filter, error) {
 	profile := p.spec.Linux.Seccomp
 	if profile == nil {
 		return nil, nil
 	}
-	filter, err := seccomp.Compile(profile, runtime.GOARCH)
-	if err != nil {
-		return nil, err
-	}
-	if filter.Notify {
-		p.add("linux.seccomp", &Filter{*filter})
-		return nil, nil
-	}
-	return filter, nil
+	return seccomp.Compile(profile, runtime.GOARCH)
 }

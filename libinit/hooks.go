@@ -3,6 +3,7 @@ package libinit
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -10,6 +11,7 @@ import (
 	"mydocker/internal/fault"
 	"mydocker/internal/hooks"
 	"mydocker/internal/jsondoc"
+	"mydocker/internal/seccomp"
 )
 
 // RunHooks runs the hooks of a kind inside: createContainer before pivot_root, in the runtime's view of the files, and
@@ -27,10 +29,17 @@ func (p *planner) createContainerHooks() error {
 	return nil
 }
 
-func (p *planner) startContainerHooks() {
-	if h := p.spec.Hooks; h != nil && len(h.StartContainer) > 0 {
-		p.add("hooks.startContainer", &RunHooks{Kind: "startContainer", Hooks: h.StartContainer})
+// startContainerHooks plans them under the filter, and returns what is left for Exec to load.
+func (p *planner) startContainerHooks(filter *seccomp.Filter) *seccomp.Filter {
+	h := p.spec.Hooks
+	if h == nil || len(h.StartContainer) == 0 {
+		return filter
 	}
+	if filter != nil {
+		p.add("linux.seccomp", &Filter{*filter})
+	}
+	p.add("hooks.startContainer", &RunHooks{Kind: "startContainer", Hooks: h.StartContainer})
+	return nil
 }
 
 func (h *RunHooks) String() string {
@@ -50,5 +59,7 @@ func (h *RunHooks) Do(e *Env) error {
 	if e.Conn == nil {
 		state.Status = specs.StateCreated
 	}
+	// Here it is the pid as the container sees it (runtime.md, "State").
+	state.Pid = os.Getpid()
 	return hooks.Run(context.Background(), h.Hooks, h.Kind, &state, h.Dir)
 }

@@ -23,6 +23,9 @@ func (s *Lookup) Do(e *Env) error {
 	}
 	denied := false
 	for dir := range strings.SplitSeq(s.Path, ":") {
+		if s.Path == "" {
+			break // no directory, and not the working directory, which an empty part of PATH means
+		}
 		if dir == "" {
 			dir = "."
 		}

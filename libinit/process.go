@@ -46,27 +46,19 @@ func (p *planner) process() error {
 // execProcess does the same for a further process.
 func (p *planner) execProcess() error {
 	p.keyring()
-	affinity := p.spec.Process.ExecCPUAffinity
-	if affinity != nil {
-		if err := p.execAffinity("initial", affinity.Initial); err != nil {
-			return err
-		}
-	}
 	for _, part := range []func() error{p.personality, p.scheduler, p.ioPriority, p.memoryPolicy} {
 		if err := part(); err != nil {
 			return err
 		}
 	}
-	if affinity == nil {
-		p.add("", &Affinity{})
-	} else if err := p.execAffinity("final", affinity.Final); err != nil {
+	if err := p.execAffinity(); err != nil {
 		return err
 	}
 	return p.become(false)
 }
 
 // become plans what init and a further process have in common: from privilege to program.
-func (p *planner) become(wait bool) error {
+func (p *planner) become(first bool) error {
 	c := p.spec.Process
 	if len(c.Args) == 0 {
 		return fault.New(fault.Config, "process.args", errors.New("args must not be empty"))
@@ -74,17 +66,14 @@ func (p *planner) become(wait bool) error {
 	if c.CommandLine != "" {
 		return fault.New(fault.Config, "process.commandLine", errors.New("commandLine is for Windows alone"))
 	}
-	env, hasHome, err := environ(append(slices.Clone(c.Env), p.listenEnv()...))
+	env, hasHome, err := environ(p.withSockets(c.Env))
 	if err != nil {
 		return err
-	}
-	if p.opts.ListenFDs > 0 {
-		env = slices.DeleteFunc(env, func(v string) bool { return strings.HasPrefix(v, "LISTEN_PID=") })
 	}
 	if u := c.User.Umask; u != nil {
 		p.add("process.user.umask", &Umask{*u})
 	}
-	if err := p.cwd(); err != nil {
+	if err := p.cwd(first); err != nil {
 		return err
 	}
 	if !hasHome {
@@ -106,11 +95,15 @@ func (p *planner) become(wait bool) error {
 	if err != nil {
 		return err
 	}
-	if wait {
-		p.add("", &Wait{})
-		p.startContainerHooks()
+	if filter != nil && filter.Notify {
+		p.add("linux.seccomp", &Filter{*filter})
+		filter = nil
 	}
-	p.add("process.args", &Exec{Args: c.Args, Env: env, SetHome: !hasHome, SetListenPid: p.opts.ListenFDs > 0, Filter: filter})
+	if first {
+		p.add("", &Wait{})
+		filter = p.startContainerHooks(filter)
+	}
+	p.add("process.args", &Exec{Args: c.Args, Env: env, SetHome: !hasHome, ListenPID: p.opts.ListenFDs > 0, Filter: filter})
 	return nil
 }
 
@@ -172,11 +165,12 @@ func lookupEnv(env []string, name string) string {
 	return ""
 }
 
-// listenEnv tells the program of the sockets that it inherits (sd_listen_fds(3)), and of the one that it says on how
-// it is (sd_notify(3)).
-func (p *planner) listenEnv() []string {
-	var env []string
+// withSockets adds to an environment what tells the program of the sockets that it inherits (sd_listen_fds(3)), and of
+// its manager's (sd_notify(3)). Exec adds LISTEN_PID.
+func (p *planner) withSockets(env []string) []string {
+	env = slices.Clip(env)
 	if p.opts.ListenFDs > 0 {
+		env = slices.DeleteFunc(slices.Clone(env), func(v string) bool { return strings.HasPrefix(v, "LISTEN_PID=") })
 		env = append(env, "LISTEN_FDS="+strconv.Itoa(p.opts.ListenFDs))
 		if p.opts.ListenNames != "" {
 			env = append(env, "LISTEN_FDNAMES="+p.opts.ListenNames)

@@ -80,7 +80,7 @@ func (s *Scheduler) check(c *specs.Scheduler) error {
 	case c.Priority != 0 && !realTime:
 		return fault.New(fault.Config, "process.scheduler.priority",
 			errors.New("scheduler.priority can only be specified for SchedFIFO or SchedRR policy"))
-	case c.Priority < 0 || c.Priority > 99:
+	case realTime && (c.Priority < 1 || c.Priority > 99):
 		return fault.New(fault.Config, "process.scheduler.priority", fmt.Errorf("invalid scheduler.priority: %d is not in 1…99", c.Priority))
 	case s.Policy != unix.SCHED_DEADLINE && (c.Runtime != 0 || c.Deadline != 0 || c.Period != 0):
 		return fault.New(fault.Config, "process.scheduler",

@@ -3,6 +3,7 @@ package libinit
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"strings"
@@ -21,7 +22,8 @@ type Sysctl struct{ Path, Value string }
 
 func (p *planner) sysctls() error {
 	var s Sysctls
-	for name, value := range p.spec.Linux.Sysctl {
+	// In order, so that of several that are wrong it is always the same one that is named.
+	for _, name := range slices.Sorted(maps.Keys(p.spec.Linux.Sysctl)) {
 		field := fmt.Sprintf("linux.sysctl[%q]", name)
 		path, err := sysctlPath(name)
 		if err == nil {
@@ -30,7 +32,7 @@ func (p *planner) sysctls() error {
 		if err != nil {
 			return fault.New(fault.Config, field, err)
 		}
-		s.Set = append(s.Set, Sysctl{path, value})
+		s.Set = append(s.Set, Sysctl{path, p.spec.Linux.Sysctl[name]})
 	}
 	if len(s.Set) > 0 {
 		sort.Slice(s.Set, func(i, j int) bool { return before(s.Set[i].Path, s.Set[j].Path) })

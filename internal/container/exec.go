@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -149,12 +150,33 @@ func (x *execution) spawn() error {
 		JoinPid: target, JoinFlags: flags, Privileged: RootOfHost(), UserRoot: inUser, Cgroup: dir,
 		Placed: x.placed,
 	}
-	if x.init, err = command.Start(); err != nil {
+	if x.init, err = startOn(x.opts.Process, command); err != nil {
 		_ = conn.Close()
 		return err
 	}
 	x.conn = conn
 	return nil
+}
+
+// startOn starts a process on the CPUs of execCPUAffinity.initial: a child inherits them from the thread that makes it.
+func startOn(p *specs.Process, command *spawn.Command) (*spawn.Process, error) {
+	cpus, err := libinit.InitialAffinity(p)
+	if err != nil {
+		return nil, err
+	}
+	if cpus == nil {
+		return command.Start()
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var own unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &own); err == nil {
+		defer func() { _ = unix.SchedSetaffinity(0, &own) }()
+	}
+	if err := cpus.Do(nil); err != nil {
+		return nil, fault.At("process.execCPUAffinity.initial", err)
+	}
+	return command.Start()
 }
 
 func (x *execution) cgroupDir() (*os.File, error) {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
 )
@@ -52,6 +53,11 @@ func run(ctx context.Context, h *specs.Hook, state []byte, dir string, out, errO
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(*h.Timeout)*time.Second)
 		defer cancel()
+	}
+	// A hook gets its three streams and nothing that we were started with, such as the descriptors that are the
+	// program's. In a process that runs hooks those are not for any other child, either.
+	if err := unix.CloseRange(3, ^uint(0)>>32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return fmt.Errorf("close descriptors: %w", err)
 	}
 	cmd := exec.CommandContext(ctx, h.Path)
 	// args[0] is the name of the program (config.md: the same semantics as execv's argv).
