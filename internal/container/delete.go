@@ -38,8 +38,13 @@ func (s *Store) Delete(id string, force bool) error {
 		if err != nil {
 			return err
 		}
-		// Who kills and deletes at once is served: the end that is under way is waited for.
-		if status != Stopped && !(c.dying() && c.waitStopped(killWait)) {
+		// Who kills and deletes at once is served: the end that is under way is waited for. A signal that init has
+		// taken already shows nowhere until it has ended, so a moment is given in any case.
+		wait := endWait
+		if c.dying() {
+			wait = killWait
+		}
+		if status != Stopped && !c.waitStopped(wait) {
 			return fault.Hint(fault.New(fault.State, "", fmt.Errorf("cannot delete container %s that is not stopped: %s", c.rec.ID, status)),
 				"`kill` it first, or use `delete --force`")
 		}
@@ -47,6 +52,9 @@ func (s *Store) Delete(id string, force bool) error {
 	})
 	return err
 }
+
+// endWait is how long delete waits for the end of a container that does not look as if it would come.
+const endWait = 500 * time.Millisecond
 
 // dying tells whether a SIGKILL is on its way to init, or init is on its way out.
 func (c *Container) dying() bool {
