@@ -57,6 +57,18 @@ func (p *planner) execAffinity() error {
 	return err
 }
 
+// checkAffinity checks the lists for further processes, so that the container is refused and not each of those.
+func checkAffinity(process *specs.Process) error {
+	if process.ExecCPUAffinity == nil {
+		return nil
+	}
+	if _, err := InitialAffinity(process); err != nil {
+		return err
+	}
+	_, err := parseAffinity("final", process.ExecCPUAffinity.Final)
+	return err
+}
+
 // InitialAffinity is what has to be done before a further process is moved into the container's cgroup: its init is
 // started on these CPUs (config.md, "execCPUAffinity"). nil means that nothing has.
 func InitialAffinity(process *specs.Process) (*Affinity, error) {

@@ -22,7 +22,7 @@ type cwd struct{ path string }
 func (p *planner) cwd(make bool) error {
 	path := p.spec.Process.Cwd
 	if !strings.HasPrefix(path, "/") {
-		return fault.New(fault.Config, "process.cwd", fmt.Errorf("Cwd must be an absolute path: %q", path)) //nolint:staticcheck // known text
+		return fault.New(fault.Config, "process.cwd", fmt.Errorf("Cwd must be an absolute path: %q", path))
 	}
 	p.add("process.cwd", &Cwd{Path: path, Make: make})
 	return nil

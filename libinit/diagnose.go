@@ -16,16 +16,16 @@ import (
 // diagnose says why the kernel did not execute the program: its own words name neither the interpreter that is
 // missing nor the architecture that is another.
 func (e *Env) diagnose(errno unix.Errno) error {
-	err := fault.New(execCode(errno), "process.args[0]", fmt.Errorf("exec %s: %w", e.program, errno))
-	head := readHead(e.program)
-	switch {
-	case errno == unix.ENOENT:
+	text := fmt.Errorf("exec %s: %w", e.program, errno)
+	err := fault.New(execCode(errno), "process.args[0]", text)
+	switch errno {
+	case unix.ENOENT:
 		if file, interpreter := missingInterpreter(e.program); interpreter != "" {
-			return fault.Hint(fault.New(fault.ExecInterp, "", err), interpreterHint(file, interpreter))
+			return fault.Hint(fault.New(fault.ExecInterp, "process.args[0]", text), interpreterHint(file, interpreter))
 		}
-	case errno == unix.ENOEXEC:
-		return fault.Hint(err, formatHint(head))
-	case errno == unix.EACCES:
+	case unix.ENOEXEC:
+		return fault.Hint(err, formatHint(readHead(e.program)))
+	case unix.EACCES:
 		return fault.Hint(err, "its interpreter, or a directory on the way to it, may not be executed by the process's user")
 	}
 	return err

@@ -30,11 +30,11 @@ func (s *Lookup) Do(e *Env) error {
 			dir = "."
 		}
 		path := strings.TrimSuffix(dir, "/") + "/" + s.Name
-		switch err := executable(path); {
-		case err == nil:
+		switch executable(path) {
+		case nil:
 			e.program = path
 			return nil
-		case err == unix.EACCES:
+		case unix.EACCES:
 			denied = true
 		}
 	}
@@ -47,12 +47,12 @@ func (s *Lookup) Do(e *Env) error {
 
 // check is for a program that is named by its path.
 func (s *Lookup) check() error {
-	switch err := executable(s.Name); {
-	case err == nil:
+	switch err := executable(s.Name); err {
+	case nil:
 		return nil
-	case err == unix.EISDIR:
+	case unix.EISDIR:
 		return fault.New(fault.ExecDenied, "process.args[0]", fmt.Errorf("exec: %q: is a directory", s.Name))
-	case err == unix.EACCES || err == unix.EPERM:
+	case unix.EACCES, unix.EPERM:
 		return s.denied()
 	default:
 		return fault.New(fault.ExecNotFound, "process.args[0]", fmt.Errorf("exec: %q: stat %s: %w", s.Name, s.Name, err))

@@ -37,6 +37,9 @@ func (p *planner) process() error {
 			return err
 		}
 	}
+	if err := checkAffinity(p.spec.Process); err != nil {
+		return err
+	}
 	if s := p.spec.Process.Scheduler; s == nil || schedPolicies[s.Policy] != schedPolicies[specs.SchedDeadline] {
 		p.add("", &Affinity{})
 	}

@@ -98,10 +98,18 @@ func (p *planner) checkSysctl(name, path string) error {
 	return nil
 }
 
+// name is the parameter's name with dots, unless one is part of a name.
+func (c Sysctl) name() string {
+	if strings.Contains(c.Path, ".") {
+		return c.Path
+	}
+	return strings.ReplaceAll(c.Path, "/", ".")
+}
+
 func (s *Sysctls) String() string {
 	names := make([]string, len(s.Set))
 	for i, c := range s.Set {
-		names[i] = strings.ReplaceAll(c.Path, "/", ".") + "=" + c.Value
+		names[i] = c.name() + "=" + c.Value
 	}
 	return "set sysctl " + strings.Join(names, " ")
 }
@@ -114,7 +122,7 @@ func (s *Sysctls) Do(e *Env) error {
 	}
 	for _, c := range s.Set {
 		if err := writeIn(int(proc.Fd()), "sys/"+c.Path, c.Value); err != nil {
-			err = fmt.Errorf("set sysctl %s to %q: %w", strings.ReplaceAll(c.Path, "/", "."), c.Value, err)
+			err = fmt.Errorf("set sysctl %s to %q: %w", c.name(), c.Value, err)
 			if errors.Is(err, unix.ENOENT) {
 				err = fault.Hint(err, "this kernel has no such parameter, or its module is not loaded")
 			}

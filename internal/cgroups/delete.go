@@ -30,7 +30,10 @@ func (c *Cgroup) Delete() error {
 		if h.Path == "" || h.Path == "/" {
 			continue
 		}
-		if err := remove(h.dir(), deadline); err != nil && first == nil {
+		err := remove(h.dir(), deadline)
+		if err == nil {
+			h.removeAbove()
+		} else if first == nil {
 			first = fault.New(fault.Cgroup, "", err)
 		}
 	}

@@ -49,7 +49,23 @@ func (c *Cgroup) Make() error {
 func (c *Cgroup) undo(made []Hierarchy) {
 	for i := range made {
 		if made[i].fresh {
-			_ = unix.Rmdir(made[i].dir())
+			made[i].discard()
+		}
+	}
+}
+
+// discard removes an empty cgroup, and those above it that were made with it.
+func (h *Hierarchy) discard() {
+	if unix.Rmdir(h.dir()) == nil {
+		h.removeAbove()
+	}
+}
+
+// removeAbove removes the cgroups above that were made for this one. Whoever has put another one there keeps them.
+func (h *Hierarchy) removeAbove() {
+	for p, n := parent(h.Path), h.Above; n > 0 && p != "/"; p, n = parent(p), n-1 {
+		if err := unix.Rmdir(h.Mount + p); err != nil && err != unix.ENOENT {
+			return
 		}
 	}
 }
@@ -57,10 +73,11 @@ func (c *Cgroup) undo(made []Hierarchy) {
 func parent(p string) string { return path.Dir(p) }
 
 func (c *Cgroup) makeIn(h *Hierarchy) error {
-	var err error
-	if h.fresh, err = makeDirectory(h.Mount, h.Path); err != nil {
+	made, err := makeDirectory(h.Mount, h.Path)
+	if err != nil {
 		return err
 	}
+	h.fresh, h.Above = made > 0, max(made-1, 0)
 	switch {
 	case c.saved.Layout == V2:
 		err = c.enableControllers(h)
@@ -68,28 +85,34 @@ func (c *Cgroup) makeIn(h *Hierarchy) error {
 		err = c.fillCpuset(h)
 	}
 	if err != nil && h.fresh {
-		_ = unix.Rmdir(h.dir())
+		h.discard()
 	}
 	return err
 }
 
-// makeDirectory makes the directory and those above it. fresh says that it was not there.
-func makeDirectory(mount, p string) (fresh bool, err error) {
+// makeDirectory makes the directory and those above it, and says how many that were: 0 if it was there.
+func makeDirectory(mount, p string) (made int, err error) {
 	switch err := unix.Mkdir(mount+p, 0o755); err {
 	case nil:
-		return true, nil
+		return 1, nil
 	case unix.EEXIST:
-		return false, nil
+		return 0, nil
 	case unix.ENOENT:
 		if above := parent(p); above != "/" {
-			if _, err := makeDirectory(mount, above); err != nil {
-				return false, err
+			// Another container's end may remove what was made just now: then it is made again.
+			n, err := makeDirectory(mount, above)
+			if err != nil {
+				return 0, err
 			}
-			return makeDirectory(mount, p)
+			made, err := makeDirectory(mount, p)
+			if made > 0 {
+				made += n
+			}
+			return made, err
 		}
 		fallthrough
 	default:
-		return false, &os.PathError{Op: "mkdir", Path: mount + p, Err: err}
+		return 0, &os.PathError{Op: "mkdir", Path: mount + p, Err: err}
 	}
 }
 

@@ -211,10 +211,35 @@ func stat(pid int) (start uint64, ended bool, err error) {
 	start, err = strconv.ParseUint(string(fields[19]), 10, 64)
 	if state := fields[0][0]; state == 'X' || state == 'Z' {
 		// A process whose first thread has ended shows as a zombie while the others run on.
-		threads, _ := strconv.Atoi(string(fields[17]))
-		ended = threads <= 1
+		ended = string(fields[17]) == "1" || threadsExit(pid)
 	}
 	return start, ended, err
+}
+
+// threadsExit tells whether all threads but the first are on their way out. The last one of a pid namespace's init waits
+// there until whoever has put a process into the namespace has waited for that.
+func threadsExit(pid int) bool {
+	dir := "/proc/" + strconv.Itoa(pid) + "/task"
+	tasks, err := os.ReadDir(dir)
+	if err != nil {
+		return true
+	}
+	for _, t := range tasks {
+		b, err := rawfile.Read(dir + "/" + t.Name() + "/stat")
+		if err != nil {
+			continue
+		}
+		fields := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
+		if len(fields) < 7 {
+			return false
+		}
+		const exiting = 0x4 // PF_EXITING
+		flags, err := strconv.ParseUint(string(fields[6]), 10, 32)
+		if err != nil || flags&exiting == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // open returns a pidfd of the process, or unix.ESRCH when it is gone.

@@ -18,8 +18,8 @@ import (
 
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
-		"bundle": bundle, "set": set, "retry": retry, "status": status, "code": code, "busybox": busybox, "json": jsonValue, "pty": ptyCommand,
-		"setns": setFrom("linux.namespaces"), "setseccomp": setFrom("linux.seccomp"),
+		"bundle": bundle, "set": set, "retry": retry, "status": status, "code": code, "busybox": busybox, "json": jsonValue, "setns": setFrom("linux.namespaces"), "setseccomp": setFrom("linux.seccomp"), "refuse": refuse,
+		"pty": ptyCommand,
 	}
 }
 
@@ -144,6 +144,33 @@ func setFrom(path string) func(*testscript.TestScript, bool, []string) {
 			ts.Fatalf("usage: DIR FILE")
 		}
 		change(ts, ts.MkAbs(args[0]), []string{path + "=" + ts.ReadFile(args[1])})
+	}
+}
+
+// refuse DIR FIELD PATH=VALUE… expects create to refuse each of the values, alone, in one line that names the field.
+func refuse(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: refuse DIR FIELD PATH=VALUE...")
+	}
+	dir := ts.MkAbs(args[0])
+	name := filepath.Join(dir, "config.json")
+	config, err := os.ReadFile(name)
+	ts.Check(err)
+	for _, value := range args[2:] {
+		change(ts, dir, []string{value})
+		err := ts.Exec("md", "create", "-b", dir, ts.Getenv("ID"))
+		text := ts.ReadFile("stderr")
+		if err == nil {
+			ts.Fatalf("%s: not refused", value)
+		}
+		field := strings.Contains(text, " field="+args[1]) || strings.Contains(text, ` field="`+args[1])
+		if strings.Count(text, "\n") != 1 || !strings.Contains(text, "level=error") || !field {
+			ts.Fatalf("%s: not one line with the field %s", value, args[1])
+		}
+		if err := ts.Exec("md", "state", ts.Getenv("ID")); err == nil {
+			ts.Fatalf("%s: a container is left", value)
+		}
+		ts.Check(os.WriteFile(name, config, 0o644))
 	}
 }
 
