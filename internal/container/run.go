@@ -134,7 +134,13 @@ func (f *foreground) attach(p *spawn.Process) (err error) {
 }
 
 func (f *foreground) wait(p *spawn.Process) (unix.WaitStatus, error) {
-	status, err := f.catcher.Wait(p.Pid, func(s unix.Signal) { _ = unix.PidfdSendSignal(int(p.Pidfd.Fd()), s, nil, 0) })
+	status, err := f.catcher.Wait(p.Pid, func(s unix.Signal) {
+		if s == unix.SIGWINCH && f.terminal != nil {
+			f.terminal.Resize()
+			return
+		}
+		_ = unix.PidfdSendSignal(int(p.Pidfd.Fd()), s, nil, 0)
+	})
 	if f.terminal != nil {
 		f.terminal.Close()
 		f.terminal = nil

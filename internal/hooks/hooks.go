@@ -77,7 +77,7 @@ func run(ctx context.Context, h *specs.Hook, state []byte, dir string, out, errO
 	case ctx.Err() != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return fmt.Errorf("timeout after %d s", *h.Timeout)
 	case ctx.Err() != nil:
-		return ctx.Err()
+		return context.Cause(ctx)
 	case errors.Is(err, exec.ErrWaitDelay), errors.Is(err, syscall.EPIPE):
 		// It ended well; that it did not read its stdin is its own affair.
 		return nil

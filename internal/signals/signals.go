@@ -86,7 +86,7 @@ func caught(s unix.Signal) bool {
 	switch s {
 	case unix.SIGKILL, unix.SIGSTOP, unix.SIGPIPE, unix.SIGURG, unix.SIGSEGV, unix.SIGBUS, unix.SIGFPE,
 		unix.SIGILL, unix.SIGSYS, unix.SIGTRAP, unix.SIGPROF, unix.SIGTTIN, unix.SIGTTOU,
-		32, 33, 34: // those of a C library's threads
+		32, 33: // those of a C library's threads
 		return false
 	}
 	return true

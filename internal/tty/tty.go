@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,13 +14,12 @@ import (
 type Terminal struct {
 	master *os.File
 	saved  *unix.Termios // nil when the caller's stdin is no terminal
-	winch  chan os.Signal
 	output chan struct{} // closed when all output is copied
 }
 
 // Attach copies between the master of a pty, which it then owns, and the caller's standard streams. Where stdin is a
-// terminal it is set to raw mode, and its size goes to the pty, now and whenever it changes. The caller has to catch
-// signals before: one that ended it would leave the terminal raw.
+// terminal it is set to raw mode, and its size goes to the pty. The caller has to catch signals before: one that ended
+// it would leave the terminal raw.
 func Attach(master *os.File) (*Terminal, error) {
 	t := &Terminal{master: master, output: make(chan struct{})}
 	if err := clearONLCR(int(master.Fd())); err != nil {
@@ -33,14 +31,7 @@ func Attach(master *os.File) (*Terminal, error) {
 			return nil, err
 		}
 		t.saved = saved
-		t.winch = make(chan os.Signal, 1)
-		signal.Notify(t.winch, unix.SIGWINCH)
-		t.resize()
-		go func() {
-			for range t.winch {
-				t.resize()
-			}
-		}()
+		t.Resize()
 	}
 	go t.copyInput()
 	go func() {
@@ -89,7 +80,11 @@ func setRaw(fd int, attr unix.Termios) error {
 	return nil
 }
 
-func (t *Terminal) resize() {
+// Resize gives the pty the size of the caller's terminal: SIGWINCH says that it has another one.
+func (t *Terminal) Resize() {
+	if t.saved == nil {
+		return
+	}
 	if size, err := unix.IoctlGetWinsize(int(os.Stdin.Fd()), unix.TIOCGWINSZ); err == nil {
 		_ = unix.IoctlSetWinsize(int(t.master.Fd()), unix.TIOCSWINSZ, size)
 	}
@@ -106,8 +101,6 @@ func (t *Terminal) Close() {
 	case <-time.After(drainWait):
 	}
 	if t.saved != nil {
-		signal.Stop(t.winch)
-		close(t.winch)
 		_ = unix.IoctlSetTermios(int(os.Stdin.Fd()), unix.TCSETS, t.saved)
 	}
 }

@@ -53,6 +53,7 @@ func init() {
 		"trap":     trap,
 		"read":     readLine,
 		"tty":      tty,
+		"winch":    winch,
 		"memory":   memory,
 		"fork":     fork,
 		"child":    child,
@@ -323,6 +324,24 @@ func tty([]string) error {
 	group, err := unix.IoctlGetInt(0, unix.TIOCGPGRP)
 	fmt.Println("foreground", group == unix.Getpgrp(), err)
 	return nil
+}
+
+// winch shows the size of the terminal, now and when it has changed to what is given.
+func winch(a []string) error {
+	ch := make(chan os.Signal, 8)
+	signal.Notify(ch, unix.SIGWINCH)
+	for {
+		size, err := unix.IoctlGetWinsize(0, unix.TIOCGWINSZ)
+		if err != nil {
+			return err
+		}
+		now := fmt.Sprintf("%dx%d", size.Row, size.Col)
+		fmt.Println("size", now)
+		if now == a[0] {
+			return nil
+		}
+		<-ch
+	}
 }
 
 // memory touches N MiB.
