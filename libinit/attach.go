@@ -87,7 +87,7 @@ func filesystem(fd int) (int64, error) {
 	for {
 		err := unix.Fstatfs(fd, &st)
 		if err != unix.EINTR {
-			return int64(st.Type), err
+			return int64(st.Type), err //nolint:unconvert // another type on other architectures
 		}
 	}
 }

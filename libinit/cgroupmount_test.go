@@ -25,7 +25,7 @@ func TestParseCgroups(t *testing.T) {
 func magicAt(t *testing.T, path string, magic int64) {
 	t.Helper()
 	var st unix.Statfs_t
-	if err := unix.Statfs(path, &st); err != nil || int64(st.Type) != magic {
+	if err := unix.Statfs(path, &st); err != nil || int64(st.Type) != magic { //nolint:unconvert // another type on other architectures
 		t.Skipf("%s is not the kind of filesystem that this test needs", path)
 	}
 }

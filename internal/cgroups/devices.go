@@ -214,7 +214,7 @@ func parseRules(given []specs.LinuxDeviceCgroup) ([]parsedRule, error) {
 
 func parseRule(g *specs.LinuxDeviceCgroup, field string) (parsedRule, error) {
 	r := parsedRule{allow: g.Allow}
-	kinds := ""
+	var kinds string
 	switch g.Type {
 	case "", "a":
 		kinds = "bc"

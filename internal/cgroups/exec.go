@@ -61,7 +61,7 @@ func (c *Cgroup) execLate(h *Hierarchy) bool {
 	if c.saved.Layout == V1 {
 		return h.has("memory")
 	}
-	limit := c.number("memory", "memory.max")
+	limit := c.memoryNumber("memory.max")
 	return limit > 0 && limit < smallMemory
 }
 

@@ -109,12 +109,12 @@ func (c *Cgroup) Outside() (*os.File, error) {
 	}
 	own, err := h.ownPath()
 	if err != nil {
-		return nil, nil
+		return nil, nil //nolint:nilerr // without a cgroup to go back to, init stays in the container's
 	}
 	name := h.Mount + strings.TrimSuffix(own, "/") + "/cgroup.procs"
 	fd, err := open(name, unix.O_WRONLY)
 	if err != nil {
-		return nil, nil
+		return nil, nil //nolint:nilerr // the same where the caller may not write to it
 	}
 	c.left = true
 	return os.NewFile(uintptr(fd), name), nil

@@ -36,7 +36,7 @@ func filesystem(path string) int64 {
 	for {
 		switch unix.Statfs(path, &st) {
 		case nil:
-			return int64(st.Type)
+			return int64(st.Type) //nolint:unconvert // another type on other architectures
 		case unix.EINTR:
 		default:
 			return 0

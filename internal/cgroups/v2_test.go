@@ -122,7 +122,7 @@ func TestV2Life(t *testing.T) {
 		if err := c.Kill(unix.SIGKILL); err != nil {
 			t.Error(err)
 		}
-		_ = <-done
+		<-done
 	}
 }
 

@@ -45,7 +45,7 @@ func (s *Store) Run(o *RunOptions) (int, error) {
 }
 
 func (c *Container) run(f *foreground, o *RunOptions) (int, error) {
-	if err := f.attach(c.child); err != nil {
+	if err := f.attach(); err != nil {
 		return 0, errors.Join(err, c.locked(c.stopAndDestroy))
 	}
 	err := c.startWith(f.catcher)
@@ -121,7 +121,7 @@ func (f *foreground) console(terminal bool) func(*os.File) error {
 }
 
 // attach joins the terminals.
-func (f *foreground) attach(p *spawn.Process) (err error) {
+func (f *foreground) attach() (err error) {
 	if f.detach {
 		return nil
 	}
@@ -169,7 +169,7 @@ func (c *Container) Exec(o *ExecOptions) (int, error) {
 	if err != nil || o.Detach {
 		return 0, err
 	}
-	if err := f.attach(p); err != nil {
+	if err := f.attach(); err != nil {
 		p.Kill()
 		return 0, err
 	}

@@ -168,17 +168,6 @@ func (c *Container) lock(wait time.Duration) error {
 
 func (c *Container) unlock() { _ = unix.Flock(int(c.dir.Fd()), unix.LOCK_UN) }
 
-// busy tells whether a command holds the lock.
-func (c *Container) busy() bool {
-	// The lock belongs to the open file: another open of the directory is another party.
-	f, err := rawfile.Open(c.path(""), unix.O_DIRECTORY, 0)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	return unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB) == unix.EWOULDBLOCK
-}
-
 // linked tells whether the open directory is still the one of its name.
 func (c *Container) linked() bool {
 	var byName, byFd unix.Stat_t

@@ -324,15 +324,15 @@ func (d *decoder) skip(depth int) {
 		d.unsure = true
 		return
 	}
-	switch c := d.next(); {
-	case c == '"':
+	switch d.next() {
+	case '"':
 		start := d.at
 		if b, plain := d.raw(); !plain || !utf8.Valid(b) {
 			if d.unsure || !json.Valid(d.b[start:d.at]) {
 				d.unsure = true
 			}
 		}
-	case c == '{':
+	case '{':
 		d.at++
 		for first := true; d.member(first, '}'); first = false {
 			d.space()
@@ -340,16 +340,16 @@ func (d *decoder) skip(depth int) {
 			d.take(':')
 			d.skip(depth + 1)
 		}
-	case c == '[':
+	case '[':
 		d.at++
 		for first := true; d.member(first, ']'); first = false {
 			d.skip(depth + 1)
 		}
-	case c == 't':
+	case 't':
 		d.literal("true")
-	case c == 'f':
+	case 'f':
 		d.literal("false")
-	case c == 'n':
+	case 'n':
 		d.literal("null")
 	default:
 		start := d.at

@@ -25,7 +25,7 @@ type Catcher struct {
 var ErrAborted = errors.New("interrupted by a signal")
 
 // handlerFD is the descriptor that the handler writes to.
-var handlerFD uintptr
+var handlerFD uintptr //nolint:unused // by the handler, in assembly
 
 // handler is the address of the signal handler, restorer that of what the kernel has it return to.
 func handler() uintptr

@@ -18,8 +18,8 @@ import (
 
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
-		"bundle": bundle, "set": set, "retry": retry, "status": status, "code": code, "busybox": busybox, "json": jsonValue, "setns": setFrom("linux.namespaces"), "setseccomp": setFrom("linux.seccomp"), "refuse": refuse,
-		"pty": ptyCommand,
+		"bundle": bundle, "set": set, "retry": retry, "status": status, "code": code, "busybox": busybox, "json": jsonValue, "pty": ptyCommand,
+		"setns": setFrom("linux.namespaces"), "setseccomp": setFrom("linux.seccomp"), "refuse": refuse,
 	}
 }
 
