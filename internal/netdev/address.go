@@ -2,6 +2,7 @@ package netdev
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -65,7 +66,7 @@ func (n *namespace) add(index int32, a *address, name, newName string) error {
 	flags := a.flags &^ found
 	head[0], head[1], head[2], head[3] = a.family, a.prefix, uint8(flags), a.scope
 	native.PutUint32(head[4:], uint32(index))
-	attrs := append(a.attrs[:len(a.attrs):len(a.attrs)], attr{unix.IFA_FLAGS, native.AppendUint32(nil, flags)})
+	attrs := slices.Concat(a.attrs, []attr{{unix.IFA_FLAGS, native.AppendUint32(nil, flags)}})
 	if label := relabel(a.label, name, newName); label != "" {
 		attrs = append(attrs, attr{unix.IFA_LABEL, append([]byte(label), 0)})
 	}
