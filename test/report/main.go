@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"sort"
 	"strings"
+	"syscall"
 )
 
 // event is a line of `go test -json` (go doc test2json).
@@ -29,6 +30,8 @@ type results struct {
 func main() {
 	skips := flag.String("skips", "", "file of expected skips")
 	flag.Parse()
+	// Tests compare modes, and execute themselves as users who have to reach go test's directory.
+	syscall.Umask(0o022)
 	if err := run(*skips, flag.Args()); err != nil {
 		fmt.Println("report:", err)
 		os.Exit(1)

@@ -53,15 +53,12 @@ func busybox(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// copyFile makes an executable that is the script's own: a hard link would let what a script or a container does to its
+// file (chown -R, a write) reach the other scripts, and the host's busybox. It is copied by a process: a descriptor
+// that is open for writing here could be inherited by a command that another script starts at that moment, and then
+// nobody can execute the file (ETXTBSY).
 func copyFile(from, to string) error {
-	if err := os.Link(from, to); err == nil {
-		return nil
-	}
-	b, err := os.ReadFile(from)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(to, b, 0o755)
+	return command(".", "install", "-m", "755", from, to)
 }
 
 // set DIR PATH=VALUE… changes values of the bundle's config.json. PATH is of keys and indices with dots between

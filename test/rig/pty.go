@@ -164,14 +164,21 @@ func (c *conversation) do(line string) error {
 	return errors.New("unknown instruction")
 }
 
-// until waits for what has to come.
+// until waits for what has to come. A command that has ended brings nothing more.
 func (c *conversation) until(done func() bool) error {
+	ended := c.exited
 	for deadline := time.Now().Add(retryLimit()); ; time.Sleep(10 * time.Millisecond) {
 		if done() {
 			return nil
 		}
 		if time.Now().After(deadline) {
 			return fmt.Errorf("not within %s", retryLimit())
+		}
+		select {
+		case <-ended:
+			// The last of its output may still be on its way to the reader.
+			ended, deadline = nil, time.Now().Add(Scale(2*time.Second))
+		default:
 		}
 	}
 }

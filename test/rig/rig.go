@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
 )
 
 // Binaries are what the scripts drive: directories on their PATH.
@@ -25,6 +26,8 @@ type Binaries struct {
 // Build builds the runtime and the payload once, into dir. RUNTIME and PAYLOAD in the environment take their places:
 // the same scripts then judge another runtime, or run where there is no Go.
 func Build(dir string) (*Binaries, error) {
+	// Modes of files are compared, and users of containers have to reach the root filesystems.
+	unix.Umask(0o022)
 	b := &Binaries{Dir: dir, Runtime: os.Getenv("RUNTIME")}
 	if b.Runtime == "" {
 		b.Runtime = filepath.Join(dir, "mydocker")
