@@ -38,13 +38,7 @@ func (s *Store) Delete(id string, force bool) error {
 		if err != nil {
 			return err
 		}
-		// Who kills and deletes at once is served: the end that is under way is waited for. A signal that init has
-		// taken already shows nowhere until it has ended, so a moment is given in any case.
-		wait := endWait
-		if c.dying() {
-			wait = killWait
-		}
-		if status != Stopped && !c.waitStopped(wait) {
+		if status != Stopped && !c.waitEnd() {
 			return fault.Hint(fault.New(fault.State, "", fmt.Errorf("cannot delete container %s that is not stopped: %s", c.rec.ID, status)),
 				"`kill` it first, or use `delete --force`")
 		}
@@ -56,9 +50,20 @@ func (s *Store) Delete(id string, force bool) error {
 // endWait is how long delete waits for the end of a container that does not look as if it would come.
 const endWait = 500 * time.Millisecond
 
-// dying tells whether a SIGKILL is on its way to init, or init is on its way out.
+// waitEnd serves who kills and deletes at once: an end that is under way is waited for. For an instant it shows nowhere,
+// when init has taken the signal and does not exit yet, so it is looked for again after a moment.
+func (c *Container) waitEnd() bool {
+	wait := endWait
+	if c.dying() {
+		wait = killWait
+	}
+	return c.waitStopped(wait) || wait == endWait && c.dying() && c.waitStopped(killWait)
+}
+
+// dying tells whether a SIGKILL is on its way to init, or init is on its way out: that takes long where it has to see
+// the other processes of its pid namespace off first.
 func (c *Container) dying() bool {
-	return !c.rec.Init.alive() || c.rec.Init.killed()
+	return !c.rec.Init.alive() || c.rec.Init.killed() || threadsExit(c.rec.Init.Pid)
 }
 
 // waitStopped waits until init has ended.
