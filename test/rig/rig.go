@@ -91,7 +91,7 @@ func buildPayload(path string) error {
 	if err != nil {
 		return err
 	}
-	return command(root, "env", "CGO_ENABLED=0", "go", "build", "-trimpath", "-o", path, "./testdata/payload")
+	return command(root, "env", "CGO_ENABLED=0", "go", "build", "-buildvcs=false", "-trimpath", "-o", path, "./testdata/payload")
 }
 
 func command(dir string, args ...string) error {
