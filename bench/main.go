@@ -55,7 +55,7 @@ func run(paths []string, rounds int) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	// crun 1.8 refuses a hybrid cgroup layout: `make bench` runs this in a mount namespace of its own.
 	_ = unix.Unmount("/sys/fs/cgroup/unified", unix.MNT_DETACH)
 	// What outlives its runtime is counted, too.
