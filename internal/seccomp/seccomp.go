@@ -6,15 +6,22 @@
 // one after the other, then what applies when none matches.
 //
 // What applies to a call, in this order:
-//   - the rule without arguments that names it, if its action is not the default one;
+//   - the rule without arguments that names it, if its action is not the default one: the first of several;
 //   - the first rule whose conditions on arguments all hold. Conditions of a rule on one and the same argument are
 //     alternatives: each makes a rule of its own, together with none of the others;
 //   - ENOSYS for a number beyond all that the profile names for the architecture, where the default action is to
-//     fail or to kill: the call is newer than the profile, and programs try the older one then;
+//     fail or to kill: the call is newer than the profile, and programs try the older one then. The blocks that lie
+//     apart (the private calls of ARM, x32's from 512 on) do not count as newer, nor does anything for an architecture
+//     that the profile names no call of;
 //   - the default action.
 //
+// Where a kernel has socketcall(2) and ipc(2), a rule without arguments for one of the calls that can be made through
+// them covers that way, too. A rule with arguments cannot: they are in memory, where no filter sees them. A profile
+// that allows all but such calls has to refuse socketcall and ipc by name.
+//
 // An architecture that the profile does not list (the machine's own is always listed) kills the process, and so does
-// an x32 call under a profile without SCMP_ARCH_X32.
+// an x32 call under a profile without SCMP_ARCH_X32; but for -1, which tracers make of a call that is to be skipped.
+// Architectures of other machines are taken and left out: their calls never come.
 package seccomp
 
 import (
@@ -99,6 +106,11 @@ func (f *Filter) Load() (listener int, err error) {
 	return -1, nil
 }
 
+type flag struct {
+	name  specs.LinuxSeccompFlag
+	value uint32
+}
+
 // Actions, operators and flags by their names in profiles.
 var (
 	actions = map[specs.LinuxSeccompAction]uint32{
@@ -112,10 +124,7 @@ var (
 		specs.OpGreaterThan: true, specs.OpGreaterEqual: true, specs.OpMaskedEqual: true,
 	}
 	// flags are in the order in which `features` lists them.
-	flags = []struct {
-		name specs.LinuxSeccompFlag
-		flag uint32
-	}{
+	flags = []flag{
 		{"SECCOMP_FILTER_FLAG_TSYNC", unix.SECCOMP_FILTER_FLAG_TSYNC},
 		{"SECCOMP_FILTER_FLAG_SPEC_ALLOW", unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW},
 		{"SECCOMP_FILTER_FLAG_LOG", unix.SECCOMP_FILTER_FLAG_LOG},
@@ -153,11 +162,11 @@ func Flags() []string {
 func SupportedFlags() []string {
 	var list []string
 	for _, f := range flags {
-		flag := f.flag
-		if flag == unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV {
-			flag |= unix.SECCOMP_FILTER_FLAG_NEW_LISTENER // it is for nothing else
+		value := f.value
+		if value == unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV {
+			value |= unix.SECCOMP_FILTER_FLAG_NEW_LISTENER // it is for nothing else
 		}
-		_, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, uintptr(flag), 0)
+		_, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, uintptr(value), 0)
 		if errno == unix.EFAULT {
 			list = append(list, string(f.name))
 		}
@@ -180,12 +189,22 @@ func number(arch archID, index int) (uint32, bool) {
 	return uint32(n), n >= 0
 }
 
+// nameAt is the name at a place in the tables.
+func nameAt(at int) string { return names[nameStarts[at]:nameStarts[at+1]] }
+
 // find is the place of a name in the tables, -1 for a name that no architecture has.
 func find(name string) int {
-	count := len(nameStarts) - 1
-	i := sort.Search(count, func(i int) bool { return names[nameStarts[i]:nameStarts[i+1]] >= name })
-	if i < count && names[nameStarts[i]:nameStarts[i+1]] == name {
-		return i
+	low, high := 0, len(nameStarts)-1
+	for low < high {
+		middle := (low + high) / 2
+		switch n := nameAt(middle); {
+		case n == name:
+			return middle
+		case n < name:
+			low = middle + 1
+		default:
+			high = middle
+		}
 	}
 	return -1
 }
