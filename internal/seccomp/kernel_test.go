@@ -2,6 +2,7 @@ package seccomp
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -179,7 +180,10 @@ func (o *order) command(t *testing.T) *exec.Cmd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := exec.CommandContext(t.Context(), "/proc/self/exe")
+	// A child whose thread the filter kills by mistake would stay.
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	c := exec.CommandContext(ctx, "/proc/self/exe")
 	c.Env = append(os.Environ(), childVar+"="+string(b), "GOMAXPROCS=4", "GODEBUG=asyncpreemptoff=1")
 	return c
 }

@@ -119,7 +119,7 @@ func (g *gaps) append(list []span, next, end uint64) []span {
 		s, to := span{start: uint32(next), ret: g.beyond}, end
 		switch {
 		case next <= g.largest:
-			s.ret, to = g.known, g.largest+1
+			s.ret = g.known // the range ends at a number that is named
 		case next < g.first:
 			to = g.first
 		case next <= g.last:

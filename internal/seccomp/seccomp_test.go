@@ -16,7 +16,7 @@ import (
 
 func TestRandomProfiles(t *testing.T) {
 	random := rand.New(rand.NewSource(1))
-	for range 300 {
+	for range 150 {
 		b := make([]byte, 120)
 		_, _ = random.Read(b)
 		compare(t, generate(b), random)
