@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -133,7 +134,7 @@ func (o *order) outlive() error {
 			return err
 		default:
 		}
-		if _, err := os.Stat(task); err != nil {
+		if _, err := os.Stat(task); errors.Is(err, os.ErrNotExist) {
 			fmt.Println("the thread is gone")
 			return nil
 		}
