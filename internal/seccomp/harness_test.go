@@ -300,3 +300,11 @@ func steps(f *Filter, d *data) int {
 		}
 	}
 }
+
+// ruled is a profile that allows all but one call.
+func ruled(nr string, action specs.LinuxSeccompAction, errno *uint, args ...specs.LinuxSeccompArg) *specs.LinuxSeccomp {
+	return &specs.LinuxSeccomp{
+		DefaultAction: specs.ActAllow,
+		Syscalls:      []specs.LinuxSyscall{{Names: []string{nr}, Action: action, ErrnoRet: errno, Args: args}},
+	}
+}
