@@ -16,10 +16,23 @@ var auditArch = [...]uint32{
 const x32Bit = 0x40000000
 
 // natives are the architectures by GOARCH.
-var natives = map[string]archID{
-	"386": archX86, "amd64": archX86_64, "arm": archARM, "arm64": archAARCH64, "loong64": archLOONGARCH64,
-	"mips": archMIPS, "mips64": archMIPS64, "mips64le": archMIPSEL64, "mipsle": archMIPSEL, "ppc64": archPPC64,
-	"ppc64le": archPPC64LE, "riscv64": archRISCV64, "s390x": archS390X,
+var natives = [...]struct {
+	goarch string
+	arch   archID
+}{
+	{"386", archX86}, {"amd64", archX86_64}, {"arm", archARM}, {"arm64", archAARCH64}, {"loong64", archLOONGARCH64},
+	{"mips", archMIPS}, {"mips64", archMIPS64}, {"mips64le", archMIPSEL64}, {"mipsle", archMIPSEL}, {"ppc64", archPPC64},
+	{"ppc64le", archPPC64LE}, {"riscv64", archRISCV64}, {"s390x", archS390X},
+}
+
+// native is the architecture of a GOARCH.
+func native(goarch string) (archID, bool) {
+	for _, n := range natives {
+		if n.goarch == goarch {
+			return n.arch, true
+		}
+	}
+	return 0, false
 }
 
 // multiplexed tells whether the architecture has socketcall(2) and ipc(2), through which the calls for sockets and

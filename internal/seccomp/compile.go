@@ -29,10 +29,10 @@ type rule struct {
 	conds []specs.LinuxSeccompArg
 }
 
-func newCompiler(p *specs.LinuxSeccomp, native string) (*compiler, error) {
-	own, ok := natives[native]
+func newCompiler(p *specs.LinuxSeccomp, goarch string) (*compiler, error) {
+	own, ok := native(goarch)
 	if !ok {
-		return nil, fault.New(fault.Unsupported, "linux.seccomp", fmt.Errorf("no seccomp filters on %s", native))
+		return nil, fault.New(fault.Unsupported, "linux.seccomp", fmt.Errorf("no seccomp filters on %s", goarch))
 	}
 	c := &compiler{rules: make([]rule, 0, len(p.Syscalls))}
 	if err := c.setArchs(own, p.Architectures); err != nil {
@@ -83,10 +83,10 @@ func (c *compiler) setArchs(own archID, list []specs.Arch) error {
 }
 
 // ret is the return value of a filter for an action.
-func (c *compiler) ret(action specs.LinuxSeccompAction, errno *uint) (uint32, error) {
-	ret, ok := actions[action]
+func (c *compiler) ret(name specs.LinuxSeccompAction, errno *uint) (uint32, error) {
+	ret, ok := action(name)
 	if !ok {
-		return 0, fmt.Errorf("string %s is not a valid action for seccomp", action)
+		return 0, fmt.Errorf("string %s is not a valid action for seccomp", name)
 	}
 	takesData := ret == unix.SECCOMP_RET_ERRNO || ret == unix.SECCOMP_RET_TRACE
 	switch {
@@ -94,7 +94,7 @@ func (c *compiler) ret(action specs.LinuxSeccompAction, errno *uint) (uint32, er
 		ret |= uint32(unix.EPERM)
 	case errno == nil:
 	case !takesData:
-		return 0, fmt.Errorf("%s takes no errnoRet", action)
+		return 0, fmt.Errorf("%s takes no errnoRet", name)
 	case *errno > unix.SECCOMP_RET_DATA:
 		return 0, fmt.Errorf("errnoRet %d is more than %d", *errno, unix.SECCOMP_RET_DATA)
 	default:
@@ -108,11 +108,11 @@ func (c *compiler) ret(action specs.LinuxSeccompAction, errno *uint) (uint32, er
 
 func (c *compiler) setFlags(list []specs.LinuxSeccompFlag) error {
 	for i, name := range list {
-		at := slices.IndexFunc(flags, func(f flag) bool { return f.name == name })
-		if at < 0 {
+		value := flag(name)
+		if value == 0 {
 			return wrong(fmt.Sprintf("flags[%d]", i), fmt.Errorf("seccomp flag %q is not known: allowed are %v", name, Flags()))
 		}
-		c.flags |= flags[at].value
+		c.flags |= value
 	}
 	return nil
 }
@@ -165,7 +165,7 @@ func (c *compiler) add(places []uint16, s *specs.LinuxSyscall, entry int) ([]uin
 		switch {
 		case a.Index >= maxArgs:
 			return fail("args[%d].index", i, fmt.Errorf("syscalls[%d].args[%d].index: %d is not below %d", entry, i, a.Index, maxArgs))
-		case !operators[a.Op]:
+		case !slices.Contains(operators[:], a.Op):
 			return fail("args[%d].op", i, fmt.Errorf("string %s is not a valid operator for seccomp", a.Op))
 		}
 		twice = twice || seen[a.Index]

@@ -58,9 +58,9 @@ func execute(t testing.TB, vm *bpf.VM, d *data) uint32 {
 }
 
 // evaluate is the meaning of a profile on a machine, without any cleverness.
-func evaluate(p *specs.LinuxSeccomp, native string, d *data) uint32 {
-	value := func(action specs.LinuxSeccompAction, errno *uint) uint32 {
-		r := actions[action]
+func evaluate(p *specs.LinuxSeccomp, goarch string, d *data) uint32 {
+	value := func(name specs.LinuxSeccompAction, errno *uint) uint32 {
+		r, _ := action(name)
 		if r == unix.SECCOMP_RET_ERRNO || r == unix.SECCOMP_RET_TRACE {
 			if errno == nil {
 				return r | uint32(unix.EPERM)
@@ -69,7 +69,7 @@ func evaluate(p *specs.LinuxSeccomp, native string, d *data) uint32 {
 		}
 		return r
 	}
-	arch := called(p, native, d)
+	arch := called(p, goarch, d)
 	if arch < 0 {
 		return unix.SECCOMP_RET_KILL_PROCESS
 	}
@@ -120,8 +120,9 @@ func evaluate(p *specs.LinuxSeccomp, native string, d *data) uint32 {
 }
 
 // called is the architecture that a call is of, -1 when the profile does not list it.
-func called(p *specs.LinuxSeccomp, native string, d *data) archID {
-	listed := []archID{natives[native]}
+func called(p *specs.LinuxSeccomp, goarch string, d *data) archID {
+	own, _ := native(goarch)
+	listed := []archID{own}
 	for _, a := range p.Architectures {
 		id, _ := findArch(a)
 		if family(id) == family(listed[0]) {
@@ -182,8 +183,9 @@ var audits = []uint32{
 func compare(t *testing.T, p *specs.LinuxSeccomp, random *rand.Rand) {
 	t.Helper()
 	machines := []string{"amd64", "amd64", "386", "arm64", "arm", "s390x", "mipsle", "ppc64le"}
-	native := machines[random.Intn(len(machines))]
-	f, err := Compile(p, native)
+	goarch := machines[random.Intn(len(machines))]
+	own, _ := native(goarch)
+	f, err := Compile(p, goarch)
 	if err != nil {
 		if errors.Is(err, ErrTooLong) {
 			return
@@ -200,7 +202,7 @@ func compare(t *testing.T, p *specs.LinuxSeccomp, random *rand.Rand) {
 	for range 1000 {
 		d := &data{arch: audits[random.Intn(len(audits))], number: uint32(random.Intn(500))}
 		if random.Intn(3) > 0 {
-			d.arch = auditArch[natives[native]]
+			d.arch = auditArch[own]
 		}
 		switch random.Intn(10) {
 		case 0:
@@ -219,8 +221,8 @@ func compare(t *testing.T, p *specs.LinuxSeccomp, random *rand.Rand) {
 		for i := range d.args {
 			d.args[i] = values[random.Intn(len(values))]
 		}
-		if got, want := execute(t, vm, d), evaluate(p, native, d); got != want {
-			t.Fatalf("on %s: call %d of %#x with %x: %#x, want %#x", native, d.number, d.arch, d.args, got, want)
+		if got, want := execute(t, vm, d), evaluate(p, goarch, d); got != want {
+			t.Fatalf("on %s: call %d of %#x with %x: %#x, want %#x", goarch, d.number, d.arch, d.args, got, want)
 		}
 	}
 }

@@ -189,7 +189,8 @@ func TestForeignArchitectures(t *testing.T) {
 	for _, a := range Archs() {
 		p.Architectures = append(p.Architectures, specs.Arch(a))
 	}
-	for native, own := range natives {
+	for _, n := range natives {
+		native, own := n.goarch, n.arch
 		f, err := Compile(p, native)
 		if err != nil {
 			t.Fatal(err)

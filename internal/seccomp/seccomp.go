@@ -106,37 +106,76 @@ func (f *Filter) Load() (listener int, err error) {
 	return -1, nil
 }
 
-type flag struct {
-	name  specs.LinuxSeccompFlag
-	value uint32
+// actions are the actions of a profile, sorted. The tables are laid out by the compiler of Go: nothing is made at the
+// start of the program.
+var actions = [...]struct {
+	name specs.LinuxSeccompAction
+	ret  uint32
+}{
+	{specs.ActAllow, unix.SECCOMP_RET_ALLOW},
+	{specs.ActErrno, unix.SECCOMP_RET_ERRNO},
+	{specs.ActKill, unix.SECCOMP_RET_KILL_THREAD},
+	{specs.ActKillProcess, unix.SECCOMP_RET_KILL_PROCESS},
+	{specs.ActKillThread, unix.SECCOMP_RET_KILL_THREAD},
+	{specs.ActLog, unix.SECCOMP_RET_LOG},
+	{specs.ActNotify, unix.SECCOMP_RET_USER_NOTIF},
+	{specs.ActTrace, unix.SECCOMP_RET_TRACE},
+	{specs.ActTrap, unix.SECCOMP_RET_TRAP},
 }
 
-// Actions, operators and flags by their names in profiles.
-var (
-	actions = map[specs.LinuxSeccompAction]uint32{
-		specs.ActKill: unix.SECCOMP_RET_KILL_THREAD, specs.ActKillThread: unix.SECCOMP_RET_KILL_THREAD,
-		specs.ActKillProcess: unix.SECCOMP_RET_KILL_PROCESS, specs.ActTrap: unix.SECCOMP_RET_TRAP,
-		specs.ActErrno: unix.SECCOMP_RET_ERRNO, specs.ActTrace: unix.SECCOMP_RET_TRACE, specs.ActAllow: unix.SECCOMP_RET_ALLOW,
-		specs.ActLog: unix.SECCOMP_RET_LOG, specs.ActNotify: unix.SECCOMP_RET_USER_NOTIF,
+// action is what a filter returns for an action, without the data that goes with it.
+func action(name specs.LinuxSeccompAction) (ret uint32, ok bool) {
+	for i := range actions {
+		if actions[i].name == name {
+			return actions[i].ret, true
+		}
 	}
-	operators = map[specs.LinuxSeccompOperator]bool{
-		specs.OpEqualTo: true, specs.OpNotEqual: true, specs.OpLessThan: true, specs.OpLessEqual: true,
-		specs.OpGreaterThan: true, specs.OpGreaterEqual: true, specs.OpMaskedEqual: true,
+	return 0, false
+}
+
+// operators are those that a condition can have, sorted.
+var operators = [...]specs.LinuxSeccompOperator{
+	specs.OpEqualTo, specs.OpGreaterEqual, specs.OpGreaterThan, specs.OpLessEqual, specs.OpLessThan, specs.OpMaskedEqual, specs.OpNotEqual,
+}
+
+// flags are in the order in which `features` lists them.
+var flags = [...]struct {
+	name  specs.LinuxSeccompFlag
+	value uint32
+}{
+	{"SECCOMP_FILTER_FLAG_TSYNC", unix.SECCOMP_FILTER_FLAG_TSYNC},
+	{"SECCOMP_FILTER_FLAG_SPEC_ALLOW", unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW},
+	{"SECCOMP_FILTER_FLAG_LOG", unix.SECCOMP_FILTER_FLAG_LOG},
+	{"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV},
+}
+
+// flag is the bit of a flag, 0 for an unknown one.
+func flag(name specs.LinuxSeccompFlag) uint32 {
+	for i := range flags {
+		if flags[i].name == name {
+			return flags[i].value
+		}
 	}
-	// flags are in the order in which `features` lists them.
-	flags = []flag{
-		{"SECCOMP_FILTER_FLAG_TSYNC", unix.SECCOMP_FILTER_FLAG_TSYNC},
-		{"SECCOMP_FILTER_FLAG_SPEC_ALLOW", unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW},
-		{"SECCOMP_FILTER_FLAG_LOG", unix.SECCOMP_FILTER_FLAG_LOG},
-		{"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV},
-	}
-)
+	return 0
+}
 
 // Actions lists the actions that a profile can have.
-func Actions() []string { return keys(actions) }
+func Actions() []string {
+	list := make([]string, len(actions))
+	for i, a := range actions {
+		list[i] = string(a.name)
+	}
+	return list
+}
 
 // Operators lists the operators that a condition can have.
-func Operators() []string { return keys(operators) }
+func Operators() []string {
+	list := make([]string, len(operators))
+	for i, o := range operators {
+		list[i] = string(o)
+	}
+	return list
+}
 
 // Archs lists the architectures that a profile can name.
 func Archs() []string {
@@ -171,15 +210,6 @@ func SupportedFlags() []string {
 			list = append(list, string(f.name))
 		}
 	}
-	return list
-}
-
-func keys[K ~string, V any](table map[K]V) []string {
-	list := make([]string, 0, len(table))
-	for k := range table {
-		list = append(list, string(k))
-	}
-	sort.Strings(list)
 	return list
 }
 
