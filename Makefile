@@ -62,3 +62,9 @@ install: mydocker
 .PHONY: test-vm
 test-vm:
 	test/vm/test
+
+# What mydocker costs, beside crun, runc and the kernel's own share. BENCHFLAGS=-short is quick.
+BENCHFLAGS ?=
+.PHONY: bench
+bench: mydocker
+	$(GO) run ./bench -mydocker $(abspath $(OUT)) $(BENCHFLAGS)
