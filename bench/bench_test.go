@@ -56,10 +56,10 @@ func TestTable(t *testing.T) {
 	var out strings.Builder
 	b := &bench{out: &out}
 	b.table("T", []row{
-		{action: "run", name: "mydocker", cpu: span{median: time.Millisecond}, cpuRatio: 1, wallTime: 1},
+		{action: "run", name: "mydocker", cpu: span{median: time.Millisecond}, faults: 5, cpuRatio: 1, wallTime: 1},
 		{action: "run", name: "crun", note: "a|b\nc"},
 	})
-	for _, line := range []string{"| run | mydocker | 1.00 (0.00–0.00) | 1.00 | 0.00 (0.00–0.00) | 1.00 |\n", "|  | crun | – a\\|b c | | | |\n"} {
+	for _, line := range []string{"| run | mydocker | 1.00 (0.00–0.00) | 1.00 | 0.00 (0.00–0.00) | 1.00 | 5 |\n", "|  | crun | – a\\|b c | | | | |\n"} {
 		if !strings.Contains(out.String(), line) {
 			t.Errorf("%q is not in %q", line, out.String())
 		}
@@ -106,7 +106,7 @@ func TestMeter(t *testing.T) {
 	if text, err := m.output([]string{"/bin/sh", "-c", "echo one; echo two >&2"}, nil); err != nil || text != "one\ntwo\n" {
 		t.Errorf("%q, %v", text, err)
 	}
-	if m.cpu <= 0 {
+	if m.used.cpu <= 0 || m.used.faults == 0 {
 		t.Error("a shell that costs nothing")
 	}
 	if err := m.run([]string{"/bin/sh", "-c", "echo no >&2; exit 3"}); err == nil || !strings.Contains(err.Error(), "no") {

@@ -107,10 +107,6 @@ func (b *bench) parallel() error {
 
 // hostMounts is how `run` grows with the mounts of the host.
 func (b *bench) hostMounts() error {
-	steps := []int{1, 100, 1000}
-	if b.short {
-		steps = []int{1, 20}
-	}
 	base := filepath.Join(b.dir, "mounts")
 	if err := os.Mkdir(base, 0o755); err != nil {
 		return err
@@ -118,7 +114,7 @@ func (b *bench) hostMounts() error {
 	made := 0
 	defer func() { unmountAll(base, made) }()
 	var rows []row
-	for _, n := range steps {
+	for _, n := range []int{1, b.many / 10, b.many} {
 		for ; made < n; made++ {
 			if err := bindSelf(base, made); err != nil {
 				return err
@@ -136,12 +132,8 @@ func (b *bench) hostMounts() error {
 
 // growth is how commands grow with the number of containers.
 func (b *bench) growth() error {
-	steps := []int{0, 100, 1000}
-	if b.short {
-		steps = []int{0, 10}
-	}
-	var actions []row
-	for _, n := range steps {
+	var rows []row
+	for _, n := range []int{0, b.many / 10, b.many} {
 		for _, t := range b.tools {
 			for len(t.made) < n {
 				if err := b.interrupted(); err != nil {
@@ -168,12 +160,12 @@ func (b *bench) growth() error {
 			if err != nil {
 				return err
 			}
-			actions = append(actions, more...)
+			rows = append(rows, more...)
 		}
 	}
-	b.table("Growth with the number of containers", actions)
+	b.table("Growth with the number of containers", rows)
 	if !b.short {
-		b.problems = append(b.problems, slower(actions, b.max)...)
+		b.problems = append(b.problems, slower(rows, b.max)...)
 	}
 	return nil
 }

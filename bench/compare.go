@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -87,13 +88,13 @@ func (b *bench) contenders(a action) []*contender {
 func (b *bench) once(do func(*meter) error, per int) (cost, error) {
 	m := b.newMeter()
 	m.sweep()
-	m.cpu = 0
+	m.used = cost{}
 	begin := time.Now()
 	err := do(m)
 	wall := time.Since(begin)
 	m.sweep()
-	n := time.Duration(max(per, 1))
-	return cost{cpu: m.cpu / n, wall: wall / n}, err
+	n := int64(max(per, 1))
+	return cost{cpu: m.used.cpu / time.Duration(n), wall: wall / time.Duration(n), faults: m.used.faults / n}, err
 }
 
 // row makes the row of a contender. What mydocker could not do fails the run in the end.
@@ -107,10 +108,13 @@ func (b *bench) row(a action, c *contender) row {
 		return r
 	}
 	var cpu, wall []time.Duration
+	var faults []int64
 	for _, k := range c.costs {
-		cpu, wall = append(cpu, k.cpu), append(wall, k.wall)
+		cpu, wall, faults = append(cpu, k.cpu), append(wall, k.wall), append(faults, k.faults)
 	}
 	r.cpu, r.wall = spread(cpu), spread(wall)
+	slices.Sort(faults)
+	r.faults = faults[len(faults)/2]
 	return r
 }
 

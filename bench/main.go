@@ -25,6 +25,7 @@ import (
 type settings struct {
 	mydocker, crun, runc string
 	rounds               int
+	many                 int
 	short                bool
 	only                 string
 	max                  float64
@@ -40,13 +41,14 @@ func main() {
 	flag.StringVar(&s.crun, "crun", "crun", "crun, by path or by name")
 	flag.StringVar(&s.runc, "runc", "runc", "runc, by path or by name")
 	flag.IntVar(&s.rounds, "rounds", 60, "how often each case is measured")
+	flag.IntVar(&s.many, "many", 1000, "how many containers, and mounts of the host, are many")
 	flag.BoolVar(&s.short, "short", false, "few rounds, small numbers, and no comparison that fails")
 	flag.StringVar(&s.only, "only", "", "only the sections whose names contain this")
 	flag.Float64Var(&s.max, "max", 1, "fail when mydocker takes more CPU than this many times a peer's")
 	flag.StringVar(&s.testdata, "testdata", "testdata/bench", "directory with docker.json")
 	flag.Parse()
 	if s.short {
-		s.rounds = min(s.rounds, 5)
+		s.rounds, s.many = min(s.rounds, 5), min(s.many, 20)
 	}
 	if os.Getenv(inside) == "" {
 		os.Exit(enter())

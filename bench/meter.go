@@ -16,14 +16,18 @@ import (
 // patience is how long a command may take on any machine.
 const patience = 2 * time.Minute
 
-// cost is what something took.
-type cost struct{ cpu, wall time.Duration }
+// cost is what something took. faults are page faults that needed no disk: unlike times, they hardly depend on what
+// else the machine does.
+type cost struct {
+	cpu, wall time.Duration
+	faults    int64
+}
 
-// meter adds up the CPU time of the processes that end under it. One at a time may be in use: it takes the exit
+// meter adds up what is used by the processes that end under it. One at a time may be in use: it takes the exit
 // status of any child.
 type meter struct {
 	dir   string // for the output of commands
-	cpu   time.Duration
+	used  cost   // without the wall time
 	ended map[int]unix.WaitStatus // children that ended while another one was waited for
 }
 
@@ -109,7 +113,8 @@ func (m *meter) next(flags int) (int, unix.WaitStatus, error) {
 			continue
 		}
 		if pid > 0 {
-			m.cpu += time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+			m.used.cpu += time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+			m.used.faults += usage.Minflt
 			m.ended[pid] = status
 		}
 		return pid, status, err

@@ -14,6 +14,7 @@ type span struct{ median, low, high time.Duration }
 type row struct {
 	action, name       string
 	cpu, wall          span
+	faults             int64
 	cpuRatio, wallTime float64 // as multiples of mydocker's; 0 when not known
 	note               string  // why there is no number
 }
@@ -57,7 +58,7 @@ func slower(rows []row, limit float64) []string {
 
 // table prints rows.
 func (b *bench) table(title string, rows []row) {
-	b.say("\n### %s\n\n| | | CPU, ms | × | wall, ms | × |\n|---|---|---|---|---|---|", title)
+	b.say("\n### %s\n\n| | | CPU, ms | × | wall, ms | × | page faults |\n|---|---|---|---|---|---|---|", title)
 	last := ""
 	for _, r := range rows {
 		name := r.action
@@ -66,10 +67,10 @@ func (b *bench) table(title string, rows []row) {
 		}
 		last = r.action
 		if r.note != "" {
-			b.say("| %s | %s | – %s | | | |", name, r.name, strings.NewReplacer("|", `\|`, "\n", " ").Replace(r.note))
+			b.say("| %s | %s | – %s | | | | |", name, r.name, strings.NewReplacer("|", `\|`, "\n", " ").Replace(r.note))
 			continue
 		}
-		b.say("| %s | %s | %s | %.2f | %s | %.2f |", name, r.name, r.cpu, r.cpuRatio, r.wall, r.wallTime)
+		b.say("| %s | %s | %s | %.2f | %s | %.2f | %d |", name, r.name, r.cpu, r.cpuRatio, r.wall, r.wallTime, r.faults)
 	}
 }
 
