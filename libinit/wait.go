@@ -33,6 +33,10 @@ func (*Wait) Do(e *Env) error {
 		case b[0] != startByte:
 			return errors.New("exec FIFO: unknown byte")
 		}
+		// What start hears first: nothing at all means that init was dead before.
+		if _, err := e.report.Write([]byte{startByte}); err != nil {
+			return err
+		}
 		return e.gate.Close()
 	}
 }

@@ -140,7 +140,12 @@ func TestWatchOOM(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	events, err := c.WatchOOM(ctx)
+	// Who watches is another command than the one that has made the container.
+	watcher, err := Load(c.Saved())
+	if err != nil {
+		t.Fatal(err)
+	}
+	events, err := watcher.WatchOOM(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}

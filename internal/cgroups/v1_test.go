@@ -8,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -207,9 +206,14 @@ func TestNestedLeftovers(t *testing.T) {
 	if err != nil || len(pids) != 1 {
 		t.Errorf("pids: %v, %v", pids, err)
 	}
-	go func() { _ = cmd.Wait() }()
-	deadline := time.Now().Add(30 * time.Second)
-	if err := c.Kill(unix.SIGKILL); err != nil || time.Now().After(deadline) {
+	// Kill waits until the processes are gone: somebody has to wait for this one meanwhile.
+	reaped := make(chan struct{})
+	go func() {
+		_, _ = unix.Wait4(cmd.Process.Pid, nil, 0, nil)
+		close(reaped)
+	}()
+	if err := c.Kill(unix.SIGKILL); err != nil {
 		t.Errorf("kill: %v", err)
 	}
+	<-reaped
 }

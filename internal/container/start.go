@@ -49,6 +49,8 @@ func (c *Container) startWith(catcher *signals.Catcher) error {
 	return nil
 }
 
+var errStopped = errors.New("cannot start a container that has stopped")
+
 // errNoProcess is start of a container whose config.json has no process (runtime.md, "Start").
 var errNoProcess = errors.New("process property must not be empty")
 
@@ -60,7 +62,7 @@ func (c *Container) start(catcher *signals.Catcher) error {
 	switch status {
 	case Created:
 	case Stopped:
-		return fault.New(fault.State, "", errors.New("cannot start a container that has stopped"))
+		return fault.New(fault.State, "", errStopped)
 	case Creating:
 		return fault.New(fault.State, "", errors.New("cannot start a container that is being created"))
 	case Paused:
@@ -86,7 +88,7 @@ func (c *Container) release(catcher *signals.Catcher) error {
 	defer report.Close()
 	gate, err := unix.Open(c.path(execFIFO), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err == unix.ENXIO {
-		return fault.New(fault.State, "", errors.New("cannot start a container that has stopped"))
+		return fault.New(fault.State, "", errStopped)
 	}
 	if err != nil {
 		return fault.New(fault.StateDirectory, "", fmt.Errorf("start container: open exec FIFO: %w", err))
@@ -106,7 +108,7 @@ func (c *Container) release(catcher *signals.Catcher) error {
 	return os.Remove(c.path(reportFIFO))
 }
 
-// listen reads what init reports. Nothing means that the program runs, or that init was killed.
+// listen reads what init reports: that it has begun to start, and then nothing if the program runs.
 func (c *Container) listen(report *os.File, catcher *signals.Catcher) error {
 	b, err := readReport(int(report.Fd()), catcher)
 	if errors.Is(err, signals.ErrAborted) {
@@ -115,11 +117,14 @@ func (c *Container) listen(report *os.File, catcher *signals.Catcher) error {
 	if err != nil {
 		return fault.New(fault.Process, "", fmt.Errorf("start container: read report FIFO: %w", err))
 	}
-	if len(b) == 0 {
+	switch len(b) {
+	case 0:
+		return fault.New(fault.State, "", errStopped)
+	case 1:
 		return nil
 	}
 	var f libinit.Failure
-	if err := wire.Unmarshal(b, &f); err != nil {
+	if err := wire.Unmarshal(b[1:], &f); err != nil {
 		return fault.New(fault.Internal, "", err)
 	}
 	err = f.Error()

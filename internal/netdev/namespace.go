@@ -3,13 +3,9 @@ package netdev
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"strings"
 
-	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netlink/nl"
-	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
@@ -17,9 +13,8 @@ import (
 
 // namespace is a network namespace, with a netlink socket in it.
 type namespace struct {
-	file   *os.File
-	handle *netlink.Handle
-	socket *nl.NetlinkSocket // for the requests that the library has no function for
+	file *os.File
+	*socket
 }
 
 func openNamespace(path string) (*namespace, error) {
@@ -27,24 +22,16 @@ func openNamespace(path string) (*namespace, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open network namespace: %w", err)
 	}
-	fd := netns.NsHandle(f.Fd())
-	handle, err := netlink.NewHandleAt(fd, unix.NETLINK_ROUTE)
+	s, err := openSocket(f)
 	if err != nil {
 		_ = f.Close()
 		return nil, fmt.Errorf("open netlink socket in network namespace: %w", err)
 	}
-	socket, err := nl.GetNetlinkSocketAt(fd, netns.None(), unix.NETLINK_ROUTE)
-	if err != nil {
-		handle.Close()
-		_ = f.Close()
-		return nil, fmt.Errorf("open netlink socket in network namespace: %w", err)
-	}
-	return &namespace{file: f, handle: handle, socket: socket}, nil
+	return &namespace{file: f, socket: s}, nil
 }
 
 func (n *namespace) close() {
-	n.socket.Close()
-	n.handle.Close()
+	n.socket.close()
 	_ = n.file.Close()
 }
 
@@ -58,36 +45,93 @@ func (n *namespace) same(other *namespace) bool {
 	return err == nil && os.SameFile(a, b)
 }
 
-// device looks a device up.
+// link is a network device as the kernel lists it.
+type link struct {
+	name  string
+	index int32
+	flags uint32 // IFF_*
+}
+
+// parseLink reads struct ifinfomsg and the name.
+func parseLink(m message) (link, bool) {
+	if len(m) < unix.SizeofIfInfomsg {
+		return link{}, false
+	}
+	l := link{index: int32(native.Uint32(m[4:])), flags: native.Uint32(m[8:])}
+	for _, a := range attributes(m[unix.SizeofIfInfomsg:]) {
+		if a.kind == unix.IFLA_IFNAME {
+			l.name = unix.ByteSliceToString(a.value)
+		}
+	}
+	return l, true
+}
+
+// linkHead is a struct ifinfomsg.
+func linkHead(index int32, flags, change uint32) []byte {
+	b := make([]byte, unix.SizeofIfInfomsg)
+	native.PutUint32(b[4:], uint32(index))
+	native.PutUint32(b[8:], flags)
+	native.PutUint32(b[12:], change)
+	return b
+}
+
+func nameAttr(name string) attr { return attr{unix.IFLA_IFNAME, append([]byte(name), 0)} }
+
+// link looks a device up. unix.ENODEV says that there is none.
+func (n *namespace) link(name string) (link, error) {
+	answer, err := n.request(unix.RTM_GETLINK, 0, linkHead(0, 0, 0), nameAttr(name))
+	if err != nil {
+		return link{}, err
+	}
+	for _, m := range answer {
+		if l, ok := parseLink(m); ok {
+			return l, nil
+		}
+	}
+	return link{}, errMalformed
+}
+
+// links lists the devices.
+func (n *namespace) links() ([]link, error) {
+	answer, err := n.dump(unix.RTM_GETLINK, linkHead(0, 0, 0))
+	if err != nil {
+		return nil, fmt.Errorf("list network devices: %w", err)
+	}
+	all := make([]link, 0, len(answer))
+	for _, m := range answer {
+		if l, ok := parseLink(m); ok {
+			all = append(all, l)
+		}
+	}
+	return all, nil
+}
+
+// dump lists something, again when it has changed meanwhile.
+func (n *namespace) dump(kind uint16, head []byte) (answer []message, err error) {
+	for range 10 {
+		answer, err = n.request(kind, unix.NLM_F_DUMP, head)
+		if !errors.Is(err, errInterrupted) {
+			break
+		}
+	}
+	return answer, err
+}
+
+// device looks up a device that is to be moved.
 func (n *namespace) device(name string) (*device, error) {
-	link, err := n.handle.LinkByName(name)
-	if notFound(err) {
+	l, err := n.link(name)
+	if errors.Is(err, unix.ENODEV) {
 		return nil, fault.Hint(errors.New("there is no such network device on the host"), "`ip link` lists those that there are")
 	}
 	if err != nil {
 		return nil, err
 	}
-	if link.Attrs().Flags&net.FlagLoopback != 0 {
+	if l.flags&unix.IFF_LOOPBACK != 0 {
 		return nil, errors.New("a loopback device cannot be moved")
 	}
-	d := &device{name: link.Attrs().Name, index: link.Attrs().Index, up: link.Attrs().Flags&net.FlagUp != 0}
-	d.addresses, err = n.addresses(link)
+	d := &device{name: l.name, index: l.index, up: l.flags&unix.IFF_UP != 0}
+	d.addresses, err = n.addresses(l.index)
 	return d, err
-}
-
-// addresses are the permanent global ones of a device: the kernel drops them when it leaves the namespace.
-func (n *namespace) addresses(link netlink.Link) ([]netlink.Addr, error) {
-	all, err := n.handle.AddrList(link, netlink.FAMILY_ALL)
-	if err != nil {
-		return nil, fmt.Errorf("list addresses: %w", err)
-	}
-	kept := all[:0]
-	for _, a := range all {
-		if a.Flags&unix.IFA_F_PERMANENT != 0 && a.Scope == unix.RT_SCOPE_UNIVERSE {
-			kept = append(kept, a)
-		}
-	}
-	return kept, nil
 }
 
 // free tells whether a device can get a name; a template ("eth%d") always can.
@@ -95,19 +139,12 @@ func (n *namespace) free(name string) error {
 	if strings.Contains(name, "%d") {
 		return nil
 	}
-	_, err := n.handle.LinkByName(name)
+	_, err := n.link(name)
 	switch {
 	case err == nil:
 		return fmt.Errorf("network device %s exists in the container already", name)
-	case notFound(err):
+	case errors.Is(err, unix.ENODEV):
 		return nil
 	}
 	return err
-}
-
-// request makes a request whose answer comes from this namespace.
-func (n *namespace) request(kind, flags int) *nl.NetlinkRequest {
-	r := nl.NewNetlinkRequest(kind, flags)
-	r.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: {Socket: n.socket}}
-	return r
 }

@@ -6,12 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strconv"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"github.com/vishvananda/netlink"
 
 	"mydocker/internal/fault"
 )
@@ -65,7 +63,7 @@ func (m *Moved) move(name, newName string) error {
 		return err
 	}
 	if newName == "" {
-		newName = name
+		newName = d.name
 	}
 	if err := m.inside.free(newName); err != nil {
 		return err
@@ -99,10 +97,4 @@ func (m *Moved) PutBack() error {
 func (m *Moved) Close() {
 	m.host.close()
 	m.inside.close()
-}
-
-// notFound tells whether err says that there is no such device.
-func notFound(err error) bool {
-	var none netlink.LinkNotFoundError
-	return errors.As(err, &none) || errors.Is(err, os.ErrNotExist)
 }

@@ -419,13 +419,13 @@ func received(path string) (string, []int, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	_ = l.SetDeadline(time.Now().Add(time.Minute))
 	c, err := l.AcceptUnix()
 	if err != nil {
 		return "", nil, err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	body, oob := make([]byte, 1<<16), make([]byte, 64)
 	n, oobn, _, _, err := c.ReadMsgUnix(body, oob)
 	if err != nil {
@@ -475,7 +475,7 @@ func notify(a []string) error {
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	_, err = c.Write([]byte(strings.Join(a, "\n")))
 	return err
 }
@@ -486,7 +486,7 @@ func listen(a []string) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(a[0])
+	defer func() { _ = os.Remove(a[0]) }()
 	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	b := make([]byte, 4096)
 	for range number(a[1]) {
