@@ -26,8 +26,8 @@ type cost struct {
 // meter adds up what is used by the processes that end under it. One at a time may be in use: it takes the exit
 // status of any child.
 type meter struct {
-	dir   string // for the output of commands
-	used  cost   // without the wall time
+	dir   string                  // for the output of commands
+	used  cost                    // without the wall time
 	ended map[int]unix.WaitStatus // children that ended while another one was waited for
 }
 
