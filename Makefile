@@ -33,7 +33,7 @@ storm: packages
 	STORM=full $(GO) test $(TESTFLAGS) -timeout 20m -v -run Storm ./...
 
 # A count of inputs, not a time: a time can end in the middle of an input, which counts as a failure.
-FUZZ ?= 3000x
+FUZZ ?= 1000x
 .PHONY: fuzz
 fuzz:
 	FUZZ=$(FUZZ) .ci/fuzz

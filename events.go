@@ -74,11 +74,17 @@ func (e *eventPrinter) watch(ctx context.Context, interval time.Duration) error 
 	if err != nil {
 		return err
 	}
+	end, err := e.ctr.End()
+	if err != nil {
+		return err
+	}
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
+			return nil
+		case <-end:
 			return nil
 		case _, ok := <-oom:
 			if !ok {

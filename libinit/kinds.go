@@ -1,8 +1,10 @@
 package libinit
 
 import (
+	"encoding/binary"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"mydocker/internal/wire"
 )
@@ -12,19 +14,17 @@ func kinds() []Step { return append(rootKinds(), processKinds()...) }
 
 // Encode encodes the plan for init.
 func (p Plan) Encode() []byte {
-	places := map[reflect.Type]int{}
-	for i, s := range kinds() {
-		places[reflect.TypeOf(s)] = i
-	}
-	b := wire.Marshal(nil, len(p))
+	all := kinds()
+	b := binary.AppendVarint(make([]byte, 0, 8<<10), int64(len(p)))
 	for _, e := range p {
-		place, ok := places[reflect.TypeOf(e.Step)]
-		if !ok {
+		kind := reflect.TypeOf(e.Step)
+		place := slices.IndexFunc(all, func(s Step) bool { return reflect.TypeOf(s) == kind })
+		if place < 0 {
 			panic(fmt.Sprintf("libinit: %T is not among the kinds of steps", e.Step))
 		}
-		b = wire.Marshal(b, place)
-		b = wire.Marshal(b, e.Field)
-		b = wire.Marshal(b, reflect.ValueOf(e.Step).Elem().Interface())
+		b = binary.AppendVarint(b, int64(place))
+		b = wire.Append(b, reflect.ValueOf(&e.Field).Elem())
+		b = wire.Append(b, reflect.ValueOf(e.Step).Elem())
 	}
 	return b
 }

@@ -21,20 +21,24 @@ type MemoryPolicy struct {
 	Mask []uint64
 }
 
-var memoryModes = map[specs.MemoryPolicyModeType]uint64{
-	specs.MpolDefault: 0, specs.MpolPreferred: 1, specs.MpolBind: 2, specs.MpolInterleave: 3, specs.MpolLocal: 4,
-	specs.MpolPreferredMany: 5, specs.MpolWeightedInterleave: 6,
+func memoryModes() map[specs.MemoryPolicyModeType]uint64 {
+	return map[specs.MemoryPolicyModeType]uint64{
+		specs.MpolDefault: 0, specs.MpolPreferred: 1, specs.MpolBind: 2, specs.MpolInterleave: 3, specs.MpolLocal: 4,
+		specs.MpolPreferredMany: 5, specs.MpolWeightedInterleave: 6,
+	}
 }
 
-var memoryFlags = map[specs.MemoryPolicyFlagType]uint64{
-	specs.MpolFNumaBalancing: 1 << 13, specs.MpolFRelativeNodes: 1 << 14, specs.MpolFStaticNodes: 1 << 15,
+func memoryFlags() map[specs.MemoryPolicyFlagType]uint64 {
+	return map[specs.MemoryPolicyFlagType]uint64{
+		specs.MpolFNumaBalancing: 1 << 13, specs.MpolFRelativeNodes: 1 << 14, specs.MpolFStaticNodes: 1 << 15,
+	}
 }
 
 // MemoryPolicyModes lists the modes that a memory policy may have, sorted.
-func MemoryPolicyModes() []string { return strings.Split(sortedNames(memoryModes), ", ") }
+func MemoryPolicyModes() []string { return strings.Split(sortedNames(memoryModes()), ", ") }
 
 // MemoryPolicyFlags lists the flags that a memory policy may have, sorted.
-func MemoryPolicyFlags() []string { return strings.Split(sortedNames(memoryFlags), ", ") }
+func MemoryPolicyFlags() []string { return strings.Split(sortedNames(memoryFlags()), ", ") }
 
 // maxNode is the kernel's largest MAX_NUMNODES.
 const maxNode = 1024
@@ -44,14 +48,14 @@ func (p *planner) memoryPolicy() error {
 	if c == nil {
 		return nil
 	}
-	mode, ok := memoryModes[c.Mode]
+	mode, ok := memoryModes()[c.Mode]
 	if !ok {
-		return badPolicy("mode", "invalid memory policy mode %q: it is none of %s", c.Mode, sortedNames(memoryModes))
+		return badPolicy("mode", "invalid memory policy mode %q: it is none of %s", c.Mode, sortedNames(memoryModes()))
 	}
 	for _, f := range c.Flags {
-		flag, ok := memoryFlags[f]
+		flag, ok := memoryFlags()[f]
 		if !ok {
-			return badPolicy("flags", "invalid memory policy flag %q: it is none of %s", f, sortedNames(memoryFlags))
+			return badPolicy("flags", "invalid memory policy flag %q: it is none of %s", f, sortedNames(memoryFlags()))
 		}
 		mode |= flag
 	}

@@ -40,7 +40,7 @@ func (p *planner) process() error {
 	if err := checkAffinity(p.spec.Process); err != nil {
 		return err
 	}
-	if s := p.spec.Process.Scheduler; s == nil || schedPolicies[s.Policy] != schedPolicies[specs.SchedDeadline] {
+	if s := p.spec.Process.Scheduler; s == nil || schedPolicies()[s.Policy] != schedPolicies()[specs.SchedDeadline] {
 		p.add("", &Affinity{})
 	}
 	return p.become(true)

@@ -20,17 +20,21 @@ type Scheduler struct {
 	Runtime, Deadline, Period uint64
 }
 
-var schedPolicies = map[specs.LinuxSchedulerPolicy]uint32{
-	specs.SchedOther: unix.SCHED_NORMAL, specs.SchedFIFO: unix.SCHED_FIFO, specs.SchedRR: unix.SCHED_RR,
-	specs.SchedBatch: unix.SCHED_BATCH, specs.SchedISO: 4, specs.SchedIdle: unix.SCHED_IDLE,
-	specs.SchedDeadline: unix.SCHED_DEADLINE,
+func schedPolicies() map[specs.LinuxSchedulerPolicy]uint32 {
+	return map[specs.LinuxSchedulerPolicy]uint32{
+		specs.SchedOther: unix.SCHED_NORMAL, specs.SchedFIFO: unix.SCHED_FIFO, specs.SchedRR: unix.SCHED_RR,
+		specs.SchedBatch: unix.SCHED_BATCH, specs.SchedISO: 4, specs.SchedIdle: unix.SCHED_IDLE,
+		specs.SchedDeadline: unix.SCHED_DEADLINE,
+	}
 }
 
-var schedFlags = map[specs.LinuxSchedulerFlag]uint64{
-	specs.SchedFlagResetOnFork: unix.SCHED_FLAG_RESET_ON_FORK, specs.SchedFlagReclaim: unix.SCHED_FLAG_RECLAIM,
-	specs.SchedFlagDLOverrun: unix.SCHED_FLAG_DL_OVERRUN, specs.SchedFlagKeepPolicy: unix.SCHED_FLAG_KEEP_POLICY,
-	specs.SchedFlagKeepParams: unix.SCHED_FLAG_KEEP_PARAMS, specs.SchedFlagUtilClampMin: unix.SCHED_FLAG_UTIL_CLAMP_MIN,
-	specs.SchedFlagUtilClampMax: unix.SCHED_FLAG_UTIL_CLAMP_MAX,
+func schedFlags() map[specs.LinuxSchedulerFlag]uint64 {
+	return map[specs.LinuxSchedulerFlag]uint64{
+		specs.SchedFlagResetOnFork: unix.SCHED_FLAG_RESET_ON_FORK, specs.SchedFlagReclaim: unix.SCHED_FLAG_RECLAIM,
+		specs.SchedFlagDLOverrun: unix.SCHED_FLAG_DL_OVERRUN, specs.SchedFlagKeepPolicy: unix.SCHED_FLAG_KEEP_POLICY,
+		specs.SchedFlagKeepParams: unix.SCHED_FLAG_KEEP_PARAMS, specs.SchedFlagUtilClampMin: unix.SCHED_FLAG_UTIL_CLAMP_MIN,
+		specs.SchedFlagUtilClampMax: unix.SCHED_FLAG_UTIL_CLAMP_MAX,
+	}
 }
 
 func (p *planner) scheduler() error {
@@ -51,20 +55,20 @@ func (p *planner) scheduler() error {
 }
 
 func newScheduler(c *specs.Scheduler) (*Scheduler, error) {
-	policy, ok := schedPolicies[c.Policy]
+	policy, ok := schedPolicies()[c.Policy]
 	if !ok {
 		return nil, fault.New(fault.Config, "process.scheduler.policy",
-			fmt.Errorf("invalid scheduler policy: %q is none of %s", c.Policy, sortedNames(schedPolicies)))
+			fmt.Errorf("invalid scheduler policy: %q is none of %s", c.Policy, sortedNames(schedPolicies())))
 	}
 	s := &Scheduler{
 		Name: string(c.Policy), Policy: policy, Nice: c.Nice, Priority: uint32(c.Priority),
 		Runtime: c.Runtime, Deadline: c.Deadline, Period: c.Period,
 	}
 	for i, f := range c.Flags {
-		flag, ok := schedFlags[f]
+		flag, ok := schedFlags()[f]
 		if !ok {
 			return nil, fault.New(fault.Config, fmt.Sprintf("process.scheduler.flags[%d]", i),
-				fmt.Errorf("invalid scheduler flag: %q is none of %s", f, sortedNames(schedFlags)))
+				fmt.Errorf("invalid scheduler flag: %q is none of %s", f, sortedNames(schedFlags())))
 		}
 		s.Flags |= flag
 	}
@@ -111,17 +115,19 @@ type IOPriority struct {
 	Level uint32
 }
 
-var ioClasses = map[specs.IOPriorityClass]uint32{specs.IOPRIO_CLASS_RT: 1, specs.IOPRIO_CLASS_BE: 2, specs.IOPRIO_CLASS_IDLE: 3}
+func ioClasses() map[specs.IOPriorityClass]uint32 {
+	return map[specs.IOPriorityClass]uint32{specs.IOPRIO_CLASS_RT: 1, specs.IOPRIO_CLASS_BE: 2, specs.IOPRIO_CLASS_IDLE: 3}
+}
 
 func (p *planner) ioPriority() error {
 	c := p.spec.Process.IOPriority
 	if c == nil {
 		return nil
 	}
-	class, ok := ioClasses[c.Class]
+	class, ok := ioClasses()[c.Class]
 	if !ok {
 		return fault.New(fault.Config, "process.ioPriority.class",
-			fmt.Errorf("invalid ioPriority.class: %q is none of %s", c.Class, sortedNames(ioClasses)))
+			fmt.Errorf("invalid ioPriority.class: %q is none of %s", c.Class, sortedNames(ioClasses())))
 	}
 	if c.Priority < 0 || c.Priority > 7 {
 		return fault.New(fault.Config, "process.ioPriority.priority", fmt.Errorf("invalid ioPriority.priority: %d is not in 0…7", c.Priority))

@@ -238,7 +238,7 @@ func (b *creation) spawn(gate, report *os.File) error {
 		Exe: self, Args: libinit.Args(len(b.preserved), true), Env: libinit.Environ(),
 		Files: append(files, theirs, gate, report),
 		New:   b.ns.fresh, Joins: b.ns.joins, Privileged: !b.options.RootlessCaller,
-		UserRoot: b.options.UserNamespace, Cgroup: dir, Outside: outside, TimeOffsets: timeOffsets(b.spec.Linux.TimeOffsets),
+		UserRoot: b.options.UserNamespace, Cgroup: dir, OpenFiles: openFiles, Outside: outside, TimeOffsets: timeOffsets(b.spec.Linux.TimeOffsets),
 		Placed: b.placed, Mapped: b.mapped,
 	}
 	if b.init, err = c.Start(); err != nil {

@@ -147,7 +147,7 @@ func (x *execution) spawn() error {
 	command := &spawn.Command{
 		Exe: self, Args: libinit.Args(len(x.preserved), false), Env: libinit.Environ(),
 		Files:   append(append(stdio(), x.preserved...), theirs),
-		JoinPid: target, JoinFlags: flags, Privileged: RootOfHost(), UserRoot: inUser, Cgroup: dir,
+		JoinPid: target, JoinFlags: flags, Privileged: RootOfHost(), UserRoot: inUser, Cgroup: dir, OpenFiles: openFiles,
 		Placed: x.placed,
 	}
 	if x.init, err = startOn(x.opts.Process, command); err != nil {

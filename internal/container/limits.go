@@ -17,10 +17,12 @@ import (
 
 // rlimits are the resource limits of setrlimit(2) by their names in config.json. The numbers are the same on all
 // architectures that Go builds for but MIPS.
-var rlimits = map[string]int{
-	"RLIMIT_CPU": 0, "RLIMIT_FSIZE": 1, "RLIMIT_DATA": 2, "RLIMIT_STACK": 3, "RLIMIT_CORE": 4, "RLIMIT_RSS": 5,
-	"RLIMIT_NPROC": 6, "RLIMIT_NOFILE": 7, "RLIMIT_MEMLOCK": 8, "RLIMIT_AS": 9, "RLIMIT_LOCKS": 10,
-	"RLIMIT_SIGPENDING": 11, "RLIMIT_MSGQUEUE": 12, "RLIMIT_NICE": 13, "RLIMIT_RTPRIO": 14, "RLIMIT_RTTIME": 15,
+func rlimits() map[string]int {
+	return map[string]int{
+		"RLIMIT_CPU": 0, "RLIMIT_FSIZE": 1, "RLIMIT_DATA": 2, "RLIMIT_STACK": 3, "RLIMIT_CORE": 4, "RLIMIT_RSS": 5,
+		"RLIMIT_NPROC": 6, "RLIMIT_NOFILE": 7, "RLIMIT_MEMLOCK": 8, "RLIMIT_AS": 9, "RLIMIT_LOCKS": 10,
+		"RLIMIT_SIGPENDING": 11, "RLIMIT_MSGQUEUE": 12, "RLIMIT_NICE": 13, "RLIMIT_RTPRIO": 14, "RLIMIT_RTTIME": 15,
+	}
 }
 
 // setRlimits sets the program's limits on init from outside: the runtime may be allowed to raise what init, in a
@@ -30,7 +32,7 @@ func setRlimits(pid int, p *specs.Process) error {
 	open := unix.Rlimit{Cur: cur, Max: hard}
 	if p != nil {
 		for i, l := range p.Rlimits {
-			which, ok := rlimits[l.Type]
+			which, ok := rlimits()[l.Type]
 			if !ok {
 				return fault.New(fault.Config, fmt.Sprintf("process.rlimits[%d].type", i), fmt.Errorf("wrong rlimit value: %s", l.Type))
 			}

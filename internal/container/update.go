@@ -3,6 +3,7 @@ package container
 import (
 	"context"
 	"errors"
+	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
@@ -75,6 +76,22 @@ func (c *Container) WatchOOM(ctx context.Context) (<-chan struct{}, error) {
 		return nil, err
 	}
 	return cg.WatchOOM(ctx)
+}
+
+// End is closed when the container's init has ended.
+func (c *Container) End() (<-chan struct{}, error) {
+	init, err := c.rec.Init.open()
+	if err != nil {
+		return nil, fault.New(fault.State, "", ErrNotRunning)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer init.Close()
+		for !waitPidfd(init, time.Hour) {
+		}
+	}()
+	return ended, nil
 }
 
 // needCgroup is for what works through the cgroup alone.

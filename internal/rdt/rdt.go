@@ -84,7 +84,9 @@ func find() (string, error) {
 }
 
 // reserved are directories of resctrl itself.
-var reserved = map[string]bool{"info": true, "mon_groups": true, "mon_data": true}
+func reserved() map[string]bool {
+	return map[string]bool{"info": true, "mon_groups": true, "mon_data": true}
+}
 
 // makeControl finds or makes the control group, and tells whether it was made.
 func (g *Group) makeControl(c *Config) (made bool, err error) {
@@ -92,7 +94,7 @@ func (g *Group) makeControl(c *Config) (made bool, err error) {
 	if name == "" {
 		name = c.ID
 	}
-	if reserved[name] {
+	if reserved()[name] {
 		return false, fmt.Errorf("%q is a directory of the resctrl filesystem itself, and no group", name)
 	}
 	g.saved.Dir = filepath.Join(g.saved.Root, name)

@@ -19,10 +19,12 @@ const x32Bit = 0x40000000
 const littleEndian = 0x40000000
 
 // natives are the architectures by GOARCH.
-var natives = map[string]archID{
-	"386": archX86, "amd64": archX86_64, "arm": archARM, "arm64": archAARCH64, "loong64": archLOONGARCH64,
-	"mips": archMIPS, "mips64": archMIPS64, "mips64le": archMIPSEL64, "mipsle": archMIPSEL, "ppc64": archPPC64,
-	"ppc64le": archPPC64LE, "riscv64": archRISCV64, "s390x": archS390X,
+func natives() map[string]archID {
+	return map[string]archID{
+		"386": archX86, "amd64": archX86_64, "arm": archARM, "arm64": archAARCH64, "loong64": archLOONGARCH64,
+		"mips": archMIPS, "mips64": archMIPS64, "mips64le": archMIPSEL64, "mipsle": archMIPSEL, "ppc64": archPPC64,
+		"ppc64le": archPPC64LE, "riscv64": archRISCV64, "s390x": archS390X,
+	}
 }
 
 // multiplexed tells whether the architecture has socketcall(2) and ipc(2), through which the calls for sockets and

@@ -18,6 +18,8 @@ type compiler struct {
 	flags      uint32
 	notify     bool
 	rules      []rule
+	actions    map[specs.LinuxSeccompAction]uint32
+	operators  map[specs.LinuxSeccompOperator]bool
 	// The default action does not tell calls that are newer than the profile from others.
 	lenient bool
 }
@@ -30,8 +32,8 @@ type rule struct {
 }
 
 func newCompiler(p *specs.LinuxSeccomp, native string) (*compiler, error) {
-	c := &compiler{tooNew: unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)}
-	own, ok := natives[native]
+	c := &compiler{tooNew: unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS), actions: actions(), operators: operators()}
+	own, ok := natives()[native]
 	if !ok {
 		return nil, fault.New(fault.Unsupported, "linux.seccomp", fmt.Errorf("no seccomp filters on %s", native))
 	}
@@ -71,7 +73,7 @@ func wrong(field, format string, a ...any) error {
 
 // ret is the return value of a filter for an action.
 func (c *compiler) ret(field string, action specs.LinuxSeccompAction, errno *uint) (uint32, error) {
-	ret, ok := actions[action]
+	ret, ok := c.actions[action]
 	if !ok {
 		return 0, wrong(field, "string %s is not a valid action for seccomp", action)
 	}
@@ -151,7 +153,7 @@ func (c *compiler) add(field string, s *specs.LinuxSyscall) error {
 	}
 	var seen [maxArgs]int
 	for i := range s.Args {
-		if err := checkArg(fmt.Sprintf("%s.args[%d]", field, i), &s.Args[i]); err != nil {
+		if err := c.checkArg(fmt.Sprintf("%s.args[%d]", field, i), &s.Args[i]); err != nil {
 			return err
 		}
 		seen[s.Args[i].Index]++
@@ -171,11 +173,11 @@ func (c *compiler) add(field string, s *specs.LinuxSyscall) error {
 // maxArgs is how many arguments a system call has.
 const maxArgs = 6
 
-func checkArg(field string, a *specs.LinuxSeccompArg) error {
+func (c *compiler) checkArg(field string, a *specs.LinuxSeccompArg) error {
 	if a.Index >= maxArgs {
 		return wrong(field+".index", "%s.index: %d is not below %d", field, a.Index, maxArgs)
 	}
-	if !operators[a.Op] {
+	if !c.operators[a.Op] {
 		return wrong(field+".op", "string %s is not a valid operator for seccomp", a.Op)
 	}
 	return nil

@@ -99,35 +99,41 @@ func (f *Filter) Load() (listener int, err error) {
 	return -1, nil
 }
 
-// Actions, operators and flags by their names in profiles.
-var (
-	actions = map[specs.LinuxSeccompAction]uint32{
+// actions are the actions of a profile by their names. The tables are made when they are used: not every start of the
+// program compiles a profile.
+func actions() map[specs.LinuxSeccompAction]uint32 {
+	return map[specs.LinuxSeccompAction]uint32{
 		specs.ActKill: unix.SECCOMP_RET_KILL_THREAD, specs.ActKillThread: unix.SECCOMP_RET_KILL_THREAD,
 		specs.ActKillProcess: unix.SECCOMP_RET_KILL_PROCESS, specs.ActTrap: unix.SECCOMP_RET_TRAP,
 		specs.ActErrno: unix.SECCOMP_RET_ERRNO, specs.ActTrace: unix.SECCOMP_RET_TRACE, specs.ActAllow: unix.SECCOMP_RET_ALLOW,
 		specs.ActLog: unix.SECCOMP_RET_LOG, specs.ActNotify: unix.SECCOMP_RET_USER_NOTIF,
 	}
-	operators = map[specs.LinuxSeccompOperator]bool{
+}
+
+// operators are those that a condition can have.
+func operators() map[specs.LinuxSeccompOperator]bool {
+	return map[specs.LinuxSeccompOperator]bool{
 		specs.OpEqualTo: true, specs.OpNotEqual: true, specs.OpLessThan: true, specs.OpLessEqual: true,
 		specs.OpGreaterThan: true, specs.OpGreaterEqual: true, specs.OpMaskedEqual: true,
 	}
-	// flags are in the order in which `features` lists them.
-	flags = []struct {
-		name specs.LinuxSeccompFlag
-		flag uint32
-	}{
-		{"SECCOMP_FILTER_FLAG_TSYNC", unix.SECCOMP_FILTER_FLAG_TSYNC},
-		{"SECCOMP_FILTER_FLAG_SPEC_ALLOW", unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW},
-		{"SECCOMP_FILTER_FLAG_LOG", unix.SECCOMP_FILTER_FLAG_LOG},
-		{"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV},
-	}
-)
+}
+
+// flags are in the order in which `features` lists them.
+var flags = [...]struct {
+	name specs.LinuxSeccompFlag
+	flag uint32
+}{
+	{"SECCOMP_FILTER_FLAG_TSYNC", unix.SECCOMP_FILTER_FLAG_TSYNC},
+	{"SECCOMP_FILTER_FLAG_SPEC_ALLOW", unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW},
+	{"SECCOMP_FILTER_FLAG_LOG", unix.SECCOMP_FILTER_FLAG_LOG},
+	{"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV},
+}
 
 // Actions lists the actions that a profile can have.
-func Actions() []string { return keys(actions) }
+func Actions() []string { return keys(actions()) }
 
 // Operators lists the operators that a condition can have.
-func Operators() []string { return keys(operators) }
+func Operators() []string { return keys(operators()) }
 
 // Archs lists the architectures that a profile can name.
 func Archs() []string {

@@ -64,7 +64,7 @@ func execute(t testing.TB, vm *bpf.VM, d *data) uint32 {
 // evaluate is the meaning of a profile, without any cleverness.
 func evaluate(p *specs.LinuxSeccomp, d *data) uint32 {
 	value := func(action specs.LinuxSeccompAction, errno *uint) uint32 {
-		r := actions[action]
+		r := actions()[action]
 		if r == unix.SECCOMP_RET_ERRNO || r == unix.SECCOMP_RET_TRACE {
 			if errno == nil {
 				return r | uint32(unix.EPERM)
@@ -366,7 +366,7 @@ func TestErrors(t *testing.T) {
 // The numbers are those that Go itself uses, where it does.
 func TestNumbers(t *testing.T) {
 	for name, want := range map[string]uint32{"read": unix.SYS_READ, "clone3": unix.SYS_CLONE3, "seccomp": unix.SYS_SECCOMP} {
-		if n, ok := number(natives["amd64"], find(name)); !ok || n != want {
+		if n, ok := number(natives()["amd64"], find(name)); !ok || n != want {
 			t.Errorf("%s: %d, want %d", name, n, want)
 		}
 	}

@@ -18,6 +18,9 @@ func Marshal(b []byte, v any) []byte {
 	return encode(b, reflect.ValueOf(v))
 }
 
+// Append is Marshal for who has a reflect.Value already.
+func Append(b []byte, v reflect.Value) []byte { return encode(b, v) }
+
 func encode(b []byte, v reflect.Value) []byte {
 	switch v.Kind() {
 	case reflect.Bool:
