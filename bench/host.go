@@ -45,7 +45,7 @@ func newBench(s *settings, out io.Writer) (*bench, error) {
 		settings: s, out: out, dir: dir, rootfs: filepath.Join(dir, "rootfs"),
 		prefix: fmt.Sprintf("mydocker-bench-%d", os.Getpid()), stop: make(chan os.Signal, 1),
 	}
-	signal.Notify(b.stop, unix.SIGINT, unix.SIGTERM)
+	signal.Notify(b.stop, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGPIPE)
 	if err := errors.Join(os.Chmod(dir, 0o755), b.cgroups(), b.makeRootfs(), b.findTools()); err != nil {
 		return nil, errors.Join(err, b.close())
 	}

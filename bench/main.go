@@ -66,7 +66,7 @@ func enter() int {
 		fmt.Fprintln(os.Stderr, "bench: making containers needs root")
 		return 1
 	}
-	signal.Ignore(unix.SIGINT) // the copy gets it too, and cleans up
+	signal.Ignore(unix.SIGINT, unix.SIGHUP) // the copy gets them too, and cleans up
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Env = append(os.Environ(), inside+"=1")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
