@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strconv"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/urfave/cli/v3"
@@ -44,14 +43,31 @@ func main() {
 }
 
 // quietMonitor makes the timer of the Go runtime's monitor thread late (PR_SET_TIMERSLACK, prctl(2)): it would wake up
-// every 20 µs to look for goroutines that hold a processor for long, of which a short command has none. The thread is
-// the first that the process has made; what bears its number is asked only if it is one of ours.
+// every 20 µs to look for goroutines that hold a processor for long, of which a short command has none.
 func quietMonitor() {
-	thread := strconv.Itoa(os.Getpid() + 1)
-	if unix.Access("/proc/self/task/"+thread, unix.F_OK) != nil {
-		return
+	if thread := monitorThread(); thread != "" {
+		_ = rawfile.Write("/proc/"+thread+"/timerslack_ns", []byte("100000000"))
 	}
-	_ = rawfile.Write("/proc/"+thread+"/timerslack_ns", []byte("100000000"))
+}
+
+// monitorThread is the number of the first thread that the process has made: the kernel lists threads by age. A guess
+// from the number of the process would be wrong wherever others start processes, too.
+func monitorThread() string {
+	fd, err := unix.Open("/proc/self/task", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return ""
+	}
+	defer unix.Close(fd)
+	var entries [512]byte
+	n, err := unix.Getdents(fd, entries[:])
+	if err != nil {
+		return ""
+	}
+	var names [8]string
+	if _, count, threads := unix.ParseDirent(entries[:n], 2, names[:0]); count == 2 {
+		return threads[1]
+	}
+	return ""
 }
 
 // status is an exit code that is no error of ours, or one that an error asks for.

@@ -1,0 +1,116 @@
+package test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"mydocker/test/rig"
+)
+
+// What a command costs shows in its system calls, whatever the clock of the machine says. The bounds are a quarter above
+// what the commands need; who has to raise one has made every container slower.
+func TestSystemCalls(t *testing.T) {
+	needRoot(t)
+	if os.Getenv("RUNTIME") != "" {
+		t.Skip("the bounds are those of the runtime that is built here")
+	}
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		t.Skip("needs strace")
+	}
+	if out, err := exec.Command(strace, "-f", "-qq", "-c", "true").CombinedOutput(); err != nil {
+		t.Skip("strace may not trace here: " + string(out))
+	}
+	t.Run("run", func(t *testing.T) {
+		s := newSite(t, "payload", "true")
+		s.traced(strace, "run", "--bundle", s.bundle, s.id(0)).atMost(1600)
+	})
+	t.Run("create", func(t *testing.T) {
+		s := newSite(t, "payload", "true")
+		call := s.traced(strace, "create", "--bundle", s.bundle, s.id(0))
+		// strace stays for as long as there is a process: the container, too, has to end.
+		for limit := time.Now().Add(rig.Scale(30 * time.Second)); ; time.Sleep(20 * time.Millisecond) {
+			if out, err := s.run("state", s.id(0)); err == nil && strings.Contains(out, `"created"`) {
+				break
+			}
+			if time.Now().After(limit) {
+				t.Fatal("not created")
+			}
+		}
+		s.must("start", s.id(0))
+		call.atMost(1480)
+	})
+	t.Run("exec", func(t *testing.T) {
+		s := newSite(t, "payload", "sleep")
+		s.must("run", "--detach", "--bundle", s.bundle, s.id(0))
+		s.traced(strace, "exec", s.id(0), "payload", "true").atMost(1100)
+	})
+}
+
+// traced is a call of the runtime below strace, which counts the system calls of all its processes.
+type traced struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	counts string
+}
+
+func (s *site) traced(strace string, args ...string) *traced {
+	s.t.Helper()
+	dir := s.t.TempDir()
+	c := &traced{t: s.t, cmd: s.command(args...), counts: filepath.Join(dir, "counts")}
+	at := slices.Index(c.cmd.Args, binaries.Runtime)
+	c.cmd.Args = slices.Insert(c.cmd.Args, at, strace, "-f", "-qq", "-c", "-o", c.counts)
+	out, err := os.Create(filepath.Join(dir, "out"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer out.Close()
+	c.cmd.Stdout, c.cmd.Stderr = out, out
+	if err := c.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	return c
+}
+
+func (c *traced) atMost(most int) {
+	c.t.Helper()
+	if err := c.cmd.Wait(); err != nil {
+		c.t.Fatal(err)
+	}
+	table, err := os.ReadFile(c.counts)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	n := deliberate(string(table))
+	c.t.Logf("%d system calls, at most %d are expected", n, most)
+	if n > most {
+		c.t.Errorf("too many:\n%s", table)
+	}
+}
+
+// deliberate adds up the calls in strace's table: percent, seconds, microseconds a call, calls, errors if any, name.
+// What the Go runtime does to wait, or when a thread is late, depends on how busy the machine is.
+func deliberate(table string) int {
+	byChance := map[string]bool{
+		"futex": true, "nanosleep": true, "sched_yield": true, "tgkill": true, "getpid": true, "gettid": true,
+		"rt_sigreturn": true, "total": true, "clock_nanosleep": true, "epoll_pwait": true, "restart_syscall": true,
+	}
+	total := 0
+	for line := range strings.Lines(table) {
+		f := strings.Fields(line)
+		if len(f) < 5 || byChance[f[len(f)-1]] {
+			continue
+		}
+		n, err := strconv.Atoi(f[3])
+		if err == nil {
+			total += n
+		}
+	}
+	return total
+}
