@@ -91,10 +91,13 @@ func execProcess(c *cli.Command) (int, error) {
 func processOf(c *cli.Command, ctr *container.Container) (*specs.Process, error) {
 	if path := c.String("process"); path != "" {
 		p, err := bundle.LoadProcess(path)
-		if err == nil && c.Bool("tty") {
+		if err != nil {
+			return nil, err
+		}
+		if c.Bool("tty") {
 			p.Terminal = true
 		}
-		return p, err
+		return p, inherit(p, ctr)
 	}
 	if c.Args().Len() < 2 {
 		return nil, fault.New(fault.Usage, "", errors.New("exec args cannot be empty"))
@@ -112,6 +115,25 @@ func processOf(c *cli.Command, ctr *container.Container) (*specs.Process, error)
 	p.Terminal = c.Bool("tty")
 	p.ConsoleSize = nil
 	return p, changeProcess(c, p)
+}
+
+// inherit fills in what confines the container's own process, where a process.json says nothing of it.
+func inherit(p *specs.Process, ctr *container.Container) error {
+	spec, err := ctr.Spec()
+	if err != nil || spec.Process == nil {
+		return err
+	}
+	own := spec.Process
+	if p.Capabilities == nil {
+		p.Capabilities = own.Capabilities
+	}
+	if p.ApparmorProfile == "" {
+		p.ApparmorProfile = own.ApparmorProfile
+	}
+	if p.SelinuxLabel == "" {
+		p.SelinuxLabel = own.SelinuxLabel
+	}
+	return nil
 }
 
 // changeProcess applies the flags.

@@ -32,6 +32,16 @@ func (p *planner) pivot() error {
 	return nil
 }
 
+// execRoot gives a further process the root filesystem of a container that has no mount namespace to find it in.
+func (p *planner) execRoot() error {
+	if p.hasNamespace(specs.MountNamespace) {
+		return nil
+	}
+	p.add("root.path", &Root{Chroot: true, Path: sourcePath(p.spec.Root.Path, p.opts.Bundle)})
+	p.add("root.path", &Pivot{Chroot: true})
+	return nil
+}
+
 func (s *Pivot) String() string {
 	switch {
 	case s.Chroot:

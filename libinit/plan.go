@@ -43,6 +43,7 @@ func NewExecPlan(spec *specs.Spec, process *specs.Process, opts *Options) (Plan,
 	s := *spec
 	s.Process = process
 	return build(&planner{spec: &s, opts: opts},
+		(*planner).execRoot,
 		(*planner).execConsole,
 		(*planner).execProcess,
 	)

@@ -60,6 +60,9 @@ func newSite(t *testing.T, args ...string) *site {
 	t.Helper()
 	dir := t.TempDir()
 	s := &site{t: t, state: filepath.Join(dir, "state"), bundle: filepath.Join(dir, "bundle"), prefix: fmt.Sprintf("s%08x", rand.Uint32())}
+	if err := os.Mkdir(s.state, 0o711); err != nil {
+		t.Fatal(err)
+	}
 	bin := filepath.Join(s.bundle, "rootfs/bin")
 	for _, d := range []string{"bin", "dev", "proc", "sys", "tmp"} {
 		if err := os.MkdirAll(filepath.Join(s.bundle, "rootfs", d), 0o755); err != nil {

@@ -95,7 +95,9 @@ func waitPidfd(f *os.File, wait time.Duration) bool {
 // cleaning; one that does not is ended.
 func (c *Container) forceDelete() error {
 	if err := c.lock(0); err != nil {
-		c.interruptCreator()
+		if err := c.interrupt(); err != nil {
+			return err
+		}
 		if err := c.lock(lockWait); err != nil {
 			return err
 		}
@@ -112,6 +114,19 @@ func (c *Container) forceDelete() error {
 		return err
 	}
 	return c.destroy(true)
+}
+
+// interrupt ends what holds the lock: a start that waits for hooks inside ends with init, a create when it is told to.
+func (c *Container) interrupt() error {
+	if c.linked() {
+		// It may have got further than what was read before.
+		_ = c.read()
+	}
+	if c.rec.Init.Pid != 0 {
+		return c.killAll()
+	}
+	c.interruptCreator()
+	return nil
 }
 
 // interruptCreator ends the command that is creating the container.

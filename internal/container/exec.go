@@ -107,7 +107,7 @@ func (x *execution) check() error {
 	}
 	switch {
 	case status == Stopped || status == Creating:
-		return fault.New(fault.State, "", errors.New("cannot exec in a container that is not running: "+status))
+		return fault.New(fault.State, "", fmt.Errorf("cannot exec in a %s container: it is not running", status))
 	case status == Paused && !x.opts.IgnorePaused:
 		return fault.New(fault.State, "", ErrPaused)
 	}
@@ -118,7 +118,7 @@ func (x *execution) check() error {
 func (x *execution) spawn() error {
 	target, err := x.rec.Init.open()
 	if err != nil {
-		return fault.New(fault.State, "", errors.New("cannot exec in a container that is not running: "+Stopped))
+		return fault.New(fault.State, "", fmt.Errorf("cannot exec in a %s container: it is not running", Stopped))
 	}
 	defer target.Close()
 	flags := uintptr(0)

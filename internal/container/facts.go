@@ -42,6 +42,7 @@ func (b *creation) planOptions(s *Store, privileged bool) *libinit.Options {
 func (s *Store) execPlanOptions(x *execution) *libinit.Options {
 	o := hostOptions(x.opts.Process, !RootOfHost())
 	o.PreserveFDs = len(x.preserved)
+	o.Bundle = x.rec.Bundle
 	o.ListenFDs, o.ListenNames = listenFDs()
 	return o
 }

@@ -38,7 +38,7 @@ func preservedFiles(n int) ([]*os.File, error) {
 // listenFDs is how many sockets a service manager has given to this very process, and their names.
 func listenFDs() (n int, names string) {
 	n, err := strconv.Atoi(os.Getenv("LISTEN_FDS"))
-	if pid := os.Getenv("LISTEN_PID"); err != nil || n < 0 || pid != "" && pid != strconv.Itoa(os.Getpid()) {
+	if pid := os.Getenv("LISTEN_PID"); err != nil || n < 0 || pid != strconv.Itoa(os.Getpid()) {
 		return 0, ""
 	}
 	return n, os.Getenv("LISTEN_FDNAMES")

@@ -87,6 +87,11 @@ func (c *Container) release(catcher *signals.Catcher) error {
 	}
 	defer report.Close()
 	gate, err := unix.Open(c.path(execFIFO), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err == unix.ENXIO && c.rec.Init.alive() {
+		// The start before this one was killed before it could remove the FIFO.
+		_ = os.Remove(c.path(execFIFO))
+		return fault.New(fault.State, "", errors.New("cannot start an already running container"))
+	}
 	if err == unix.ENXIO {
 		return fault.New(fault.State, "", errStopped)
 	}

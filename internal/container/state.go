@@ -244,6 +244,9 @@ func threadsExit(pid int) bool {
 
 // open returns a pidfd of the process, or unix.ESRCH when it is gone.
 func (p process) open() (*os.File, error) {
+	if p.Pid <= 0 {
+		return nil, unix.ESRCH
+	}
 	fd, err := unix.PidfdOpen(p.Pid, 0)
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
@@ -214,9 +215,11 @@ func (s *Store) List() ([]*State, error) {
 		}
 		state, err := c.State()
 		_ = c.Close()
-		if err == nil {
-			all = append(all, state)
+		if err != nil {
+			logrus.Warnf("state of container %s: %v", e.Name(), err)
+			state = &State{Version: c.rec.Version, ID: e.Name(), Pid: c.rec.Init.Pid, Status: Running, Bundle: c.rec.Bundle, Rootfs: c.rec.Rootfs, Created: c.rec.Created}
 		}
+		all = append(all, state)
 	}
 	return all, nil
 }

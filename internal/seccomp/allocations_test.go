@@ -13,7 +13,7 @@ func TestAllocations(t *testing.T) {
 		}
 	})
 	t.Logf("%.0f allocations", n)
-	if n > 400 {
+	if n > 40 {
 		t.Errorf("%.0f allocations", n)
 	}
 }

@@ -1,6 +1,7 @@
 package seccomp
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -18,64 +19,74 @@ type compiler struct {
 	flags      uint32
 	notify     bool
 	rules      []rule
-	actions    map[specs.LinuxSeccompAction]uint32
-	operators  map[specs.LinuxSeccompOperator]bool
-	// The default action does not tell calls that are newer than the profile from others.
-	lenient bool
+	places     int // how many names the rules have
 }
 
 // rule is an entry of the profile with one set of conditions.
 type rule struct {
-	names []int // places in the tables
+	names []uint16 // places in the tables
 	ret   uint32
 	conds []specs.LinuxSeccompArg
 }
 
-func newCompiler(p *specs.LinuxSeccomp, native string) (*compiler, error) {
-	c := &compiler{tooNew: unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS), actions: actions(), operators: operators()}
-	own, ok := natives()[native]
+func newCompiler(p *specs.LinuxSeccomp, goarch string) (*compiler, error) {
+	own, ok := native(goarch)
 	if !ok {
-		return nil, fault.New(fault.Unsupported, "linux.seccomp", fmt.Errorf("no seccomp filters on %s", native))
+		return nil, fault.New(fault.Unsupported, "linux.seccomp", fmt.Errorf("no seccomp filters on %s", goarch))
 	}
-	c.archs = []archID{own}
-	for i, name := range p.Architectures {
-		a, ok := findArch(name)
-		if !ok {
-			return nil, wrong(fmt.Sprintf("architectures[%d]", i), "string %s is not a valid arch for seccomp", name)
-		}
-		// The kernel never reports an architecture of the other byte order.
-		if !slices.Contains(c.archs, a) && auditArch[a]&littleEndian == auditArch[own]&littleEndian {
-			c.archs = append(c.archs, a)
-		}
-	}
-	var err error
-	if c.defaultRet, err = c.ret("defaultAction", p.DefaultAction, p.DefaultErrnoRet); err != nil {
+	c := &compiler{rules: make([]rule, 0, len(p.Syscalls))}
+	if err := c.setArchs(own, p.Architectures); err != nil {
 		return nil, err
 	}
+	var err error
+	if c.defaultRet, err = c.ret(p.DefaultAction, p.DefaultErrnoRet); err != nil {
+		return nil, wrong("defaultAction", err)
+	}
+	c.tooNew = unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)
 	switch c.defaultRet & unix.SECCOMP_RET_ACTION_FULL {
-	case unix.SECCOMP_RET_ALLOW, unix.SECCOMP_RET_LOG, unix.SECCOMP_RET_TRACE, unix.SECCOMP_RET_USER_NOTIF:
-		c.lenient = true
+	case unix.SECCOMP_RET_ALLOW, unix.SECCOMP_RET_LOG, unix.SECCOMP_RET_TRACE:
+		c.tooNew = c.defaultRet
 	}
 	if err := c.setFlags(p.Flags); err != nil {
 		return nil, err
 	}
+	count := 0
 	for i := range p.Syscalls {
-		if err := c.add(fmt.Sprintf("syscalls[%d]", i), &p.Syscalls[i]); err != nil {
+		count += len(p.Syscalls[i].Names)
+	}
+	places := make([]uint16, 0, count)
+	for i := range p.Syscalls {
+		if places, err = c.add(places, &p.Syscalls[i], i); err != nil {
 			return nil, err
 		}
 	}
 	return c, c.checkNotify(p)
 }
 
-func wrong(field, format string, a ...any) error {
-	return fault.New(fault.Seccomp, "linux.seccomp."+field, fmt.Errorf(format, a...))
+// wrong is an error of the profile. Fields are named only when there is one: a profile has hundreds.
+func wrong(field string, err error) error {
+	return fault.New(fault.Seccomp, "linux.seccomp."+field, err)
+}
+
+func (c *compiler) setArchs(own archID, list []specs.Arch) error {
+	c.archs = append(make([]archID, 0, 1+len(list)), own)
+	for i, name := range list {
+		a, ok := findArch(name)
+		if !ok {
+			return wrong(fmt.Sprintf("architectures[%d]", i), fmt.Errorf("string %s is not a valid arch for seccomp", name))
+		}
+		if family(a) == family(own) && !slices.Contains(c.archs, a) {
+			c.archs = append(c.archs, a)
+		}
+	}
+	return nil
 }
 
 // ret is the return value of a filter for an action.
-func (c *compiler) ret(field string, action specs.LinuxSeccompAction, errno *uint) (uint32, error) {
-	ret, ok := c.actions[action]
+func (c *compiler) ret(name specs.LinuxSeccompAction, errno *uint) (uint32, error) {
+	ret, ok := action(name)
 	if !ok {
-		return 0, wrong(field, "string %s is not a valid action for seccomp", action)
+		return 0, fmt.Errorf("string %s is not a valid action for seccomp", name)
 	}
 	takesData := ret == unix.SECCOMP_RET_ERRNO || ret == unix.SECCOMP_RET_TRACE
 	switch {
@@ -83,9 +94,9 @@ func (c *compiler) ret(field string, action specs.LinuxSeccompAction, errno *uin
 		ret |= uint32(unix.EPERM)
 	case errno == nil:
 	case !takesData:
-		return 0, wrong(field, "%s takes no errnoRet", action)
+		return 0, fmt.Errorf("%s takes no errnoRet", name)
 	case *errno > unix.SECCOMP_RET_DATA:
-		return 0, wrong(field, "errnoRet %d is more than %d", *errno, unix.SECCOMP_RET_DATA)
+		return 0, fmt.Errorf("errnoRet %d is more than %d", *errno, unix.SECCOMP_RET_DATA)
 	default:
 		ret |= uint32(*errno)
 	}
@@ -97,131 +108,128 @@ func (c *compiler) ret(field string, action specs.LinuxSeccompAction, errno *uin
 
 func (c *compiler) setFlags(list []specs.LinuxSeccompFlag) error {
 	for i, name := range list {
-		known := false
-		for _, f := range flags {
-			if f.name == name {
-				c.flags |= f.flag
-				known = true
-			}
+		value := flag(name)
+		if value == 0 {
+			return wrong(fmt.Sprintf("flags[%d]", i), fmt.Errorf("seccomp flag %q is not known: allowed are %v", name, Flags()))
 		}
-		if !known {
-			return wrong(fmt.Sprintf("flags[%d]", i), "seccomp flag %q is not known: allowed are %v", name, Flags())
-		}
+		c.flags |= value
 	}
 	return nil
 }
 
-// checkNotify checks what goes with SCMP_ACT_NOTIFY.
+// checkNotify checks what goes with SCMP_ACT_NOTIFY. Without it listenerPath is ignored (config-linux.md, "Seccomp").
 func (c *compiler) checkNotify(p *specs.LinuxSeccomp) error {
 	switch {
-	case c.notify && c.defaultRet == unix.SECCOMP_RET_USER_NOTIF:
-		return wrong("defaultAction", "SCMP_ACT_NOTIFY cannot be used as default action")
+	case c.defaultRet == unix.SECCOMP_RET_USER_NOTIF:
+		return wrong("defaultAction", fmt.Errorf("SCMP_ACT_NOTIFY cannot be used as default action"))
 	case c.notify && p.ListenerPath == "":
-		return wrong("listenerPath", "SCMP_ACT_NOTIFY needs a listenerPath, where an agent listens")
-	case !c.notify && p.ListenerPath != "":
-		return wrong("listenerPath", "listenerPath is set, but no rule has SCMP_ACT_NOTIFY")
-	case !c.notify && p.ListenerMetadata != "":
-		return wrong("listenerMetadata", "listenerMetadata is set, but listenerPath is not")
+		return wrong("listenerPath", fmt.Errorf("SCMP_ACT_NOTIFY needs a listenerPath, where an agent listens"))
+	case p.ListenerMetadata != "" && p.ListenerPath == "":
+		return wrong("listenerMetadata", fmt.Errorf("listenerMetadata is set, but listenerPath is not"))
 	case !c.notify && c.flags&unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV != 0:
-		return wrong("flags", "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV is for profiles with SCMP_ACT_NOTIFY")
+		return wrong("flags", fmt.Errorf("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV is for profiles with SCMP_ACT_NOTIFY"))
 	}
 	return nil
 }
 
-// add takes an entry of the profile.
-func (c *compiler) add(field string, s *specs.LinuxSyscall) error {
+// add takes an entry of the profile. It appends the places of its names to those of the others, and returns them.
+func (c *compiler) add(places []uint16, s *specs.LinuxSyscall, entry int) ([]uint16, error) {
+	fail := func(format string, at int, err error) ([]uint16, error) {
+		return nil, wrong(fmt.Sprintf("syscalls[%d].", entry)+fmt.Sprintf(format, at), err)
+	}
 	if len(s.Names) == 0 {
-		return wrong(field+".names", "%s: no name", field)
+		return nil, wrong(fmt.Sprintf("syscalls[%d].names", entry), fmt.Errorf("syscalls[%d]: no name", entry))
 	}
-	ret, err := c.ret(field+".action", s.Action, s.ErrnoRet)
+	ret, err := c.ret(s.Action, s.ErrnoRet)
 	if err != nil {
-		return err
+		return nil, wrong(fmt.Sprintf("syscalls[%d].action", entry), err)
 	}
-	r := rule{ret: ret, names: make([]int, 0, len(s.Names))}
+	first := len(places)
 	for i, n := range s.Names {
 		if n == "" {
-			return wrong(fmt.Sprintf("%s.names[%d]", field, i), "%s: an empty name", field)
+			return fail("names[%d]", i, fmt.Errorf("syscalls[%d]: an empty name", entry))
 		}
 		// write is how the parent is told of the listener by other runtimes; the texts are theirs.
 		if n == "write" && ret == unix.SECCOMP_RET_USER_NOTIF {
-			return wrong(fmt.Sprintf("%s.names[%d]", field, i), "SCMP_ACT_NOTIFY cannot be used for the write syscall")
+			return fail("names[%d]", i, fmt.Errorf("SCMP_ACT_NOTIFY cannot be used for the write syscall"))
 		}
 		// A name that nobody knows is of a kernel newer than this program, or of none.
 		if at := find(n); at >= 0 {
-			r.names = append(r.names, at)
+			places = append(places, uint16(at))
 		}
 	}
-	var seen [maxArgs]int
+	var seen [maxArgs]bool
+	twice := false
 	for i := range s.Args {
-		if err := c.checkArg(fmt.Sprintf("%s.args[%d]", field, i), &s.Args[i]); err != nil {
-			return err
+		a := &s.Args[i]
+		switch {
+		case a.Index >= maxArgs:
+			return fail("args[%d].index", i, fmt.Errorf("syscalls[%d].args[%d].index: %d is not below %d", entry, i, a.Index, maxArgs))
+		case !slices.Contains(operators[:], a.Op):
+			return fail("args[%d].op", i, fmt.Errorf("string %s is not a valid operator for seccomp", a.Op))
 		}
-		seen[s.Args[i].Index]++
+		twice = twice || seen[a.Index]
+		seen[a.Index] = true
 	}
-	if slices.Max(seen[:]) <= 1 {
-		r.conds = s.Args
-		c.rules = append(c.rules, r)
-		return nil
+	r := rule{names: places[first:], ret: ret, conds: s.Args}
+	if !twice {
+		c.addRule(r)
+		return places, nil
 	}
 	for i := range s.Args {
 		r.conds = s.Args[i : i+1]
-		c.rules = append(c.rules, r)
+		c.addRule(r)
 	}
-	return nil
+	return places, nil
+}
+
+func (c *compiler) addRule(r rule) {
+	c.rules = append(c.rules, r)
+	c.places += len(r.names)
 }
 
 // maxArgs is how many arguments a system call has.
 const maxArgs = 6
 
-func (c *compiler) checkArg(field string, a *specs.LinuxSeccompArg) error {
-	if a.Index >= maxArgs {
-		return wrong(field+".index", "%s.index: %d is not below %d", field, a.Index, maxArgs)
-	}
-	if !c.operators[a.Op] {
-		return wrong(field+".op", "string %s is not a valid operator for seccomp", a.Op)
-	}
-	return nil
-}
-
-// call is what happens to one number of an architecture.
+// call is what a rule says about one number of an architecture.
 type call struct {
 	number uint32
-	rule   int // its place among the rules
-	// first is a condition on the first argument that a multiplexer adds; nil without.
-	first *specs.LinuxSeccompArg
+	rule   int32 // its place among the rules
+	// What the first argument of a multiplexer has to be, and the bits of it that count: none for other calls.
+	value, mask uint32
 }
 
 // calls lists, sorted, what the rules say about the numbers of an architecture.
 func (c *compiler) calls(a archID) []call {
-	count := 0
-	for i := range c.rules {
-		count += len(c.rules[i].names)
-	}
-	list := make([]call, 0, count)
+	multiplexed := multiplexed(a)
+	list := make([]call, 0, c.places+c.places/8)
 	for i := range c.rules {
 		r := &c.rules[i]
 		for _, at := range r.names {
-			n, ok := number(a, at)
-			if ok {
-				list = append(list, call{number: n, rule: i})
+			if n, ok := number(a, int(at)); ok {
+				list = append(list, call{number: n, rule: int32(i)})
 			}
-			if !multiplexed(a) || len(r.conds) > 0 {
+			// The arguments proper are in memory, where a filter cannot see them.
+			if !multiplexed || len(r.conds) > 0 {
 				continue
 			}
-			through, value := multiplexer(names[nameStarts[at]:nameStarts[at+1]])
-			if through == "" {
+			through, mask, value := multiplexer(nameAt(int(at)))
+			if mask == 0 {
 				continue
 			}
 			if n, ok := number(a, find(through)); ok {
-				list = append(list, call{number: n, rule: i, first: &specs.LinuxSeccompArg{Index: 0, Value: value, Op: specs.OpEqualTo}})
+				list = append(list, call{number: n, rule: int32(i), value: value, mask: mask})
 			}
 		}
 	}
-	slices.SortStableFunc(list, func(a, b call) int {
+	slices.SortFunc(list, func(a, b call) int {
 		if a.number != b.number {
-			return int(int64(a.number) - int64(b.number))
+			return cmp.Compare(a.number, b.number)
 		}
-		return a.rule - b.rule
+		if a.rule != b.rule {
+			return cmp.Compare(a.rule, b.rule)
+		}
+		return cmp.Compare(a.value, b.value)
 	})
 	return list
 }

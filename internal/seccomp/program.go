@@ -35,7 +35,7 @@ type span struct {
 
 // program puts the filter together.
 func (c *compiler) program() []instruction {
-	code := append(make([]instruction, 0, 1024), load(offArch))
+	code := append(make([]instruction, 0, 2*c.places), load(offArch))
 	for i, a := range c.archs {
 		audit := auditArch[a]
 		// x32 is in the block of x86_64.
@@ -51,38 +51,84 @@ func (c *compiler) program() []instruction {
 
 // spans cuts the numbers of an audit architecture into ranges.
 func (c *compiler) spans(audit uint32) []span {
-	var list []span
-	next := uint64(0)
-	for _, a := range []archID{c.of(audit, false), c.of(audit, true)} {
-		if a < 0 {
-			continue
+	own, x32 := c.of(audit, false), c.of(audit, true)
+	list := make([]span, 0, c.places)
+	if own >= 0 {
+		end := uint64(1 << 32)
+		if audit == unix.AUDIT_ARCH_X86_64 {
+			end = x32Bit
 		}
-		if a == archX32 {
-			next = x32Bit
-		}
-		calls := c.calls(a)
-		for len(calls) > 0 {
-			n := 1
-			for n < len(calls) && calls[n].number == calls[0].number {
-				n++
-			}
-			if uint64(calls[0].number) > next {
-				list = append(list, span{start: uint32(next), ret: c.defaultRet})
-			}
-			list = append(list, c.span(calls[:n]))
-			next = uint64(calls[0].number) + 1
-			calls = calls[n:]
-		}
-		beyond := c.tooNew
-		if c.lenient {
-			beyond = c.defaultRet
-		}
-		list = append(list, span{start: uint32(next), ret: beyond})
+		list = c.cut(list, own, 0, end)
+	} else {
+		list = push(list, span{ret: unix.SECCOMP_RET_KILL_PROCESS})
 	}
-	if audit == unix.AUDIT_ARCH_X86_64 && c.of(audit, true) < 0 {
-		list = append(list, span{start: x32Bit, ret: unix.SECCOMP_RET_KILL_PROCESS})
+	switch {
+	case x32 >= 0:
+		list = c.cut(list, x32, x32Bit, 1<<32)
+	case audit == unix.AUDIT_ARCH_X86_64:
+		last := list[len(list)-1].ret
+		list = push(list, span{start: x32Bit, ret: unix.SECCOMP_RET_KILL_PROCESS})
+		// -1 is no call of x32: a tracer makes a call to this, that it be skipped.
+		list = push(list, span{start: math.MaxUint32, ret: last})
 	}
-	return merge(list)
+	return list
+}
+
+// cut appends the ranges of the numbers from next up to, and not including, end.
+func (c *compiler) cut(list []span, a archID, next, end uint64) []span {
+	calls := c.calls(a)
+	g := c.gaps(a, calls)
+	for len(calls) > 0 {
+		nr, n := calls[0].number, 1
+		for n < len(calls) && calls[n].number == nr {
+			n++
+		}
+		list = g.append(list, next, uint64(nr))
+		list = push(list, c.span(calls[:n]))
+		next = uint64(nr) + 1
+		calls = calls[n:]
+	}
+	return g.append(list, next, end)
+}
+
+// gaps is what happens to the numbers that no rule names.
+type gaps struct {
+	largest     uint64 // of those that are named
+	first, last uint64 // of the private block
+	known       uint32 // what is done up to the largest, and in the private block
+	beyond      uint32
+}
+
+func (c *compiler) gaps(a archID, calls []call) gaps {
+	g := gaps{first: math.MaxUint64, last: math.MaxUint64, known: c.defaultRet, beyond: c.defaultRet}
+	if first, last, ok := private(a); ok {
+		g.first, g.last = uint64(first), uint64(last)
+	}
+	for i := len(calls) - 1; i >= 0; i-- {
+		if n := uint64(calls[i].number); n < g.first || n > g.last {
+			g.largest, g.beyond = n, c.tooNew
+			break
+		}
+	}
+	return g
+}
+
+// append appends the ranges from next up to, and not including, end.
+func (g *gaps) append(list []span, next, end uint64) []span {
+	for next < end {
+		s, to := span{start: uint32(next), ret: g.beyond}, end
+		switch {
+		case next <= g.largest:
+			s.ret = g.known // the range ends at a number that is named
+		case next < g.first:
+			to = g.first
+		case next <= g.last:
+			s.ret, to = g.known, g.last+1
+		}
+		list = push(list, s)
+		next = min(to, end)
+	}
+	return list
 }
 
 // of is the architecture of the profile that the kernel calls so: x32, or the other one; -1 without.
@@ -95,36 +141,29 @@ func (c *compiler) of(audit uint32, x32 bool) archID {
 	return -1
 }
 
-// span decides what is done with one number.
+// span decides what is done with one number. It keeps the rules to try in the place of calls.
 func (c *compiler) span(calls []call) span {
-	s := span{start: calls[0].number, ret: c.defaultRet}
+	s := span{start: calls[0].number, ret: c.defaultRet, rules: calls[:0]}
 	for _, l := range calls {
 		r := &c.rules[l.rule]
-		switch {
-		case r.ret == c.defaultRet && len(r.conds) == 0 && l.first == nil:
-			// It says nothing.
-		case len(r.conds) == 0 && l.first == nil:
-			return span{start: s.start, ret: r.ret}
-		default:
+		if len(r.conds) > 0 || l.mask != 0 {
 			s.rules = append(s.rules, l)
+			continue
+		}
+		// One that does what is done anyway says nothing.
+		if r.ret != c.defaultRet {
+			return span{start: s.start, ret: r.ret}
 		}
 	}
 	return s
 }
 
-// merge joins neighbours that are treated alike, and drops empty ones.
-func merge(list []span) []span {
-	out := list[:0]
-	for i, s := range list {
-		if i+1 < len(list) && list[i+1].start == s.start {
-			continue
-		}
-		if n := len(out); n > 0 && s.rules == nil && out[n-1].rules == nil && out[n-1].ret == s.ret {
-			continue
-		}
-		out = append(out, s)
+// push appends a range, unless it is treated like the one before it, which it then belongs to.
+func push(list []span, s span) []span {
+	if n := len(list); n > 0 && len(s.rules) == 0 && len(list[n-1].rules) == 0 && list[n-1].ret == s.ret {
+		return list
 	}
-	return out
+	return append(list, s)
 }
 
 // patch lets the jump at a place of the code go behind what was appended since: when its condition holds, or else when
@@ -162,8 +201,8 @@ func (c *compiler) leaf(code []instruction, s *span) []instruction {
 	for _, l := range s.rules {
 		r := &c.rules[l.rule]
 		start := len(code)
-		if l.first != nil {
-			code = condition(code, l.first)
+		if l.mask != 0 {
+			code = condition(code, &specs.LinuxSeccompArg{Value: uint64(l.mask), ValueTwo: uint64(l.value), Op: specs.OpMaskedEqual})
 		}
 		for i := range r.conds {
 			code = condition(code, &r.conds[i])

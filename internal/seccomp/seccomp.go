@@ -6,15 +6,22 @@
 // one after the other, then what applies when none matches.
 //
 // What applies to a call, in this order:
-//   - the rule without arguments that names it, if its action is not the default one;
+//   - the rule without arguments that names it, if its action is not the default one: the first of several;
 //   - the first rule whose conditions on arguments all hold. Conditions of a rule on one and the same argument are
 //     alternatives: each makes a rule of its own, together with none of the others;
 //   - ENOSYS for a number beyond all that the profile names for the architecture, where the default action is to
-//     fail or to kill: the call is newer than the profile, and programs try the older one then;
+//     fail or to kill: the call is newer than the profile, and programs try the older one then. The blocks that lie
+//     apart (the private calls of ARM, x32's from 512 on) do not count as newer, nor does anything for an architecture
+//     that the profile names no call of;
 //   - the default action.
 //
+// Where a kernel has socketcall(2) and ipc(2), a rule without arguments for one of the calls that can be made through
+// them covers that way, too. A rule with arguments cannot: they are in memory, where no filter sees them. A profile
+// that allows all but such calls has to refuse socketcall and ipc by name.
+//
 // An architecture that the profile does not list (the machine's own is always listed) kills the process, and so does
-// an x32 call under a profile without SCMP_ARCH_X32.
+// an x32 call under a profile without SCMP_ARCH_X32; but for -1, which tracers make of a call that is to be skipped.
+// Architectures of other machines are taken and left out: their calls never come.
 package seccomp
 
 import (
@@ -99,29 +106,42 @@ func (f *Filter) Load() (listener int, err error) {
 	return -1, nil
 }
 
-// actions are the actions of a profile by their names. The tables are made when they are used: not every start of the
-// program compiles a profile.
-func actions() map[specs.LinuxSeccompAction]uint32 {
-	return map[specs.LinuxSeccompAction]uint32{
-		specs.ActKill: unix.SECCOMP_RET_KILL_THREAD, specs.ActKillThread: unix.SECCOMP_RET_KILL_THREAD,
-		specs.ActKillProcess: unix.SECCOMP_RET_KILL_PROCESS, specs.ActTrap: unix.SECCOMP_RET_TRAP,
-		specs.ActErrno: unix.SECCOMP_RET_ERRNO, specs.ActTrace: unix.SECCOMP_RET_TRACE, specs.ActAllow: unix.SECCOMP_RET_ALLOW,
-		specs.ActLog: unix.SECCOMP_RET_LOG, specs.ActNotify: unix.SECCOMP_RET_USER_NOTIF,
-	}
+// actions are the actions of a profile, sorted. The tables are laid out by the compiler of Go: nothing is made at the
+// start of the program.
+var actions = [...]struct {
+	name specs.LinuxSeccompAction
+	ret  uint32
+}{
+	{specs.ActAllow, unix.SECCOMP_RET_ALLOW},
+	{specs.ActErrno, unix.SECCOMP_RET_ERRNO},
+	{specs.ActKill, unix.SECCOMP_RET_KILL_THREAD},
+	{specs.ActKillProcess, unix.SECCOMP_RET_KILL_PROCESS},
+	{specs.ActKillThread, unix.SECCOMP_RET_KILL_THREAD},
+	{specs.ActLog, unix.SECCOMP_RET_LOG},
+	{specs.ActNotify, unix.SECCOMP_RET_USER_NOTIF},
+	{specs.ActTrace, unix.SECCOMP_RET_TRACE},
+	{specs.ActTrap, unix.SECCOMP_RET_TRAP},
 }
 
-// operators are those that a condition can have.
-func operators() map[specs.LinuxSeccompOperator]bool {
-	return map[specs.LinuxSeccompOperator]bool{
-		specs.OpEqualTo: true, specs.OpNotEqual: true, specs.OpLessThan: true, specs.OpLessEqual: true,
-		specs.OpGreaterThan: true, specs.OpGreaterEqual: true, specs.OpMaskedEqual: true,
+// action is what a filter returns for an action, without the data that goes with it.
+func action(name specs.LinuxSeccompAction) (ret uint32, ok bool) {
+	for i := range actions {
+		if actions[i].name == name {
+			return actions[i].ret, true
+		}
 	}
+	return 0, false
+}
+
+// operators are those that a condition can have, sorted.
+var operators = [...]specs.LinuxSeccompOperator{
+	specs.OpEqualTo, specs.OpGreaterEqual, specs.OpGreaterThan, specs.OpLessEqual, specs.OpLessThan, specs.OpMaskedEqual, specs.OpNotEqual,
 }
 
 // flags are in the order in which `features` lists them.
 var flags = [...]struct {
-	name specs.LinuxSeccompFlag
-	flag uint32
+	name  specs.LinuxSeccompFlag
+	value uint32
 }{
 	{"SECCOMP_FILTER_FLAG_TSYNC", unix.SECCOMP_FILTER_FLAG_TSYNC},
 	{"SECCOMP_FILTER_FLAG_SPEC_ALLOW", unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW},
@@ -129,11 +149,33 @@ var flags = [...]struct {
 	{"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV},
 }
 
+// flag is the bit of a flag, 0 for an unknown one.
+func flag(name specs.LinuxSeccompFlag) uint32 {
+	for i := range flags {
+		if flags[i].name == name {
+			return flags[i].value
+		}
+	}
+	return 0
+}
+
 // Actions lists the actions that a profile can have.
-func Actions() []string { return keys(actions()) }
+func Actions() []string {
+	list := make([]string, len(actions))
+	for i, a := range actions {
+		list[i] = string(a.name)
+	}
+	return list
+}
 
 // Operators lists the operators that a condition can have.
-func Operators() []string { return keys(operators()) }
+func Operators() []string {
+	list := make([]string, len(operators))
+	for i, o := range operators {
+		list[i] = string(o)
+	}
+	return list
+}
 
 // Archs lists the architectures that a profile can name.
 func Archs() []string {
@@ -159,24 +201,15 @@ func Flags() []string {
 func SupportedFlags() []string {
 	var list []string
 	for _, f := range flags {
-		flag := f.flag
-		if flag == unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV {
-			flag |= unix.SECCOMP_FILTER_FLAG_NEW_LISTENER // it is for nothing else
+		value := f.value
+		if value == unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV {
+			value |= unix.SECCOMP_FILTER_FLAG_NEW_LISTENER // it is for nothing else
 		}
-		_, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, uintptr(flag), 0)
+		_, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, uintptr(value), 0)
 		if errno == unix.EFAULT {
 			list = append(list, string(f.name))
 		}
 	}
-	return list
-}
-
-func keys[K ~string, V any](table map[K]V) []string {
-	list := make([]string, 0, len(table))
-	for k := range table {
-		list = append(list, string(k))
-	}
-	sort.Strings(list)
 	return list
 }
 
@@ -186,12 +219,22 @@ func number(arch archID, index int) (uint32, bool) {
 	return uint32(n), n >= 0
 }
 
+// nameAt is the name at a place in the tables.
+func nameAt(at int) string { return names[nameStarts[at]:nameStarts[at+1]] }
+
 // find is the place of a name in the tables, -1 for a name that no architecture has.
 func find(name string) int {
-	count := len(nameStarts) - 1
-	i := sort.Search(count, func(i int) bool { return names[nameStarts[i]:nameStarts[i+1]] >= name })
-	if i < count && names[nameStarts[i]:nameStarts[i+1]] == name {
-		return i
+	low, high := 0, len(nameStarts)-1
+	for low < high {
+		middle := (low + high) / 2
+		switch n := nameAt(middle); {
+		case n == name:
+			return middle
+		case n < name:
+			low = middle + 1
+		default:
+			high = middle
+		}
 	}
 	return -1
 }

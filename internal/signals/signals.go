@@ -185,6 +185,8 @@ func (c *Catcher) Context() (ctx context.Context, stop func()) {
 // Children that this process gets meanwhile, as a subreaper does, are waited for too, so that none stays a zombie.
 func (c *Catcher) Wait(pid int, forward func(unix.Signal)) (unix.WaitStatus, error) {
 	for {
+		// Those that came while the process was made, too.
+		c.Forward(forward)
 		for {
 			var status unix.WaitStatus
 			got, err := unix.Wait4(-1, &status, unix.WNOHANG, nil)
@@ -204,7 +206,6 @@ func (c *Catcher) Wait(pid int, forward func(unix.Signal)) (unix.WaitStatus, err
 		if _, err := unix.Poll([]unix.PollFd{{Fd: int32(c.read), Events: unix.POLLIN}}, -1); err != nil && err != unix.EINTR {
 			return 0, os.NewSyscallError("poll", err)
 		}
-		c.Forward(forward)
 	}
 }
 

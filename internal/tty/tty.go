@@ -49,7 +49,8 @@ const endOfFile = 4
 func (t *Terminal) copyInput() {
 	_, _ = io.Copy(t.master, os.Stdin)
 	if t.saved == nil {
-		_, _ = t.master.Write([]byte{endOfFile})
+		// In the middle of a line the first one only ends the line.
+		_, _ = t.master.Write([]byte{endOfFile, endOfFile})
 	}
 }
 

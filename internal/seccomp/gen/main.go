@@ -144,11 +144,12 @@ func write(names []string, tables []map[string]int) error {
 	return os.WriteFile("tables.go", src, 0o644)
 }
 
-// armPrivate adds the calls of the ARM kernel's own (__ARM_NR_BASE).
+// armPrivate adds the calls of the ARM kernel's own (__ARM_NR_BASE), and the second name of one that its headers have.
 func armPrivate(t map[string]int) map[string]int {
-	for i, n := range []string{"breakpoint", "cacheflush", "usr26", "usr32", "set_tls"} {
+	for i, n := range []string{"breakpoint", "cacheflush", "usr26", "usr32", "set_tls", "get_tls"} {
 		t[n] = 0xf0000 + 1 + i
 	}
+	t["sync_file_range2"] = t["arm_sync_file_range"]
 	return t
 }
 

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+)
+
+// inBackground is the first number of the containers that stay for a whole section.
+const inBackground = 10
+
+// tool is a runtime that is measured.
+type tool struct {
+	name, path, root string
+	made             []string // IDs of containers that are there
+}
+
+// command is the command line of a command of the runtime.
+func (t *tool) command(args ...string) []string {
+	return append([]string{t.path, "--root", t.root}, args...)
+}
+
+// findTools looks the runtimes up. A peer that is not there is said and left out.
+func (b *bench) findTools() error {
+	for _, t := range []*tool{{name: "mydocker", path: b.mydocker}, {name: "crun", path: b.crun}, {name: "runc", path: b.runc}} {
+		path, err := exec.LookPath(t.path)
+		if err == nil {
+			path, err = filepath.Abs(path)
+		}
+		if err != nil {
+			if t.name == "mydocker" {
+				return err
+			}
+			b.say("%s is skipped: %v", t.name, err)
+			continue
+		}
+		t.path, t.root = path, filepath.Join(b.dir, "root-"+t.name)
+		if err := os.Mkdir(t.root, 0o711); err != nil {
+			return err
+		}
+		b.tools = append(b.tools, t)
+	}
+	return nil
+}
+
+// id is the name of the tool's container number n, and of its cgroup.
+func (b *bench) id(t *tool, n int) string {
+	return b.prefix + "-" + t.name + "-" + strconv.Itoa(n)
+}
+
+// remove ends and deletes a container, not measured.
+func (b *bench) remove(t *tool, id string) error {
+	m := b.newMeter()
+	if err := m.run(t.command("delete", "--force", id)); err != nil {
+		return err
+	}
+	for i, made := range t.made {
+		if made == id {
+			t.made = append(t.made[:i], t.made[i+1:]...)
+			break
+		}
+	}
+	m.sweep()
+	return nil
+}
+
+// removeAll removes the containers that the tool has; what cannot be removed is said.
+func (b *bench) removeAll(t *tool) {
+	for len(t.made) > 0 {
+		id := t.made[len(t.made)-1]
+		t.made = t.made[:len(t.made)-1]
+		if err := b.remove(t, id); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+		}
+	}
+}
+
+// clear removes what a command that failed may have left of the containers that are made anew in each round.
+func (b *bench) clear(t *tool) {
+	if t == nil {
+		return
+	}
+	for n := range inBackground {
+		if id := b.id(t, n); !slices.Contains(t.made, id) {
+			_ = b.remove(t, id)
+		}
+	}
+}
+
+// background runs the container number n, whose program waits, and leaves it there.
+func (b *bench) background(t *tool, n int, spec document) error {
+	id := b.id(t, n)
+	bundle, err := b.bundle(id, spec)
+	if err != nil {
+		return err
+	}
+	m := b.newMeter()
+	t.made = append(t.made, id)
+	return m.run(t.command("run", "--detach", "--bundle", bundle, id))
+}
