@@ -65,6 +65,17 @@ func family(a archID) archID {
 	return a
 }
 
+// narrow tells whether the ABI's arguments have 32 bits. The kernel shows a filter the whole register all the same: a
+// 64-bit process that makes an i386 call (int $0x80) leaves in the high half what it likes, MIPS extends the sign, and
+// neither is what the call sees.
+func narrow(a archID) bool {
+	switch a {
+	case archX86, archX32, archARM, archMIPS, archMIPSEL, archMIPS64N32, archMIPSEL64N32, archPPC, archS390:
+		return true
+	}
+	return false
+}
+
 // private are the first and the last number of a block that lies apart from the ordinary calls: the ARM kernel's own
 // calls (__ARM_NR_BASE), and the calls that x32 does not share with x86_64. New calls of the kernel come neither in
 // it nor just behind it.

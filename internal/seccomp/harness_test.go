@@ -73,6 +73,9 @@ func evaluate(p *specs.LinuxSeccomp, goarch string, d *data) uint32 {
 	if arch < 0 {
 		return unix.SECCOMP_RET_KILL_PROCESS
 	}
+	half := slices.Contains([]archID{
+		archX86, archX32, archARM, archMIPS, archMIPSEL, archMIPS64N32, archMIPSEL64N32, archPPC, archS390,
+	}, arch)
 	fallback := value(p.DefaultAction, p.DefaultErrnoRet)
 	ordinary, conditional, plain := int64(-1), int64(-1), int64(-1)
 	for _, s := range p.Syscalls {
@@ -90,7 +93,7 @@ func evaluate(p *specs.LinuxSeccomp, goarch string, d *data) uint32 {
 					switch {
 					case len(s.Args) == 0 && r != fallback && plain < 0:
 						plain = int64(r)
-					case len(s.Args) > 0 && conditional < 0 && holds(s.Args, d):
+					case len(s.Args) > 0 && conditional < 0 && holds(s.Args, d, half):
 						conditional = int64(r)
 					}
 				}
@@ -145,13 +148,17 @@ func apart(arch archID, n uint32) bool {
 	return arch == archARM && n>>16 == 0xf || arch == archX32 && n >= x32Bit+512 && n < x32Bit+548
 }
 
-func holds(args []specs.LinuxSeccompArg, d *data) bool {
+// holds tells whether the conditions of a rule do; half says that arguments and values have 32 bits.
+func holds(args []specs.LinuxSeccompArg, d *data, half bool) bool {
 	var count [6]int
 	for _, a := range args {
 		count[a.Index]++
 	}
 	one := func(a specs.LinuxSeccompArg) bool {
 		v := d.args[a.Index]
+		if half {
+			v, a.Value, a.ValueTwo = uint64(uint32(v)), uint64(uint32(a.Value)), uint64(uint32(a.ValueTwo))
+		}
 		switch a.Op {
 		case specs.OpEqualTo:
 			return v == a.Value
@@ -176,13 +183,13 @@ func holds(args []specs.LinuxSeccompArg, d *data) bool {
 
 var audits = []uint32{
 	unix.AUDIT_ARCH_X86_64, unix.AUDIT_ARCH_I386, unix.AUDIT_ARCH_AARCH64, unix.AUDIT_ARCH_ARM,
-	unix.AUDIT_ARCH_MIPSEL, unix.AUDIT_ARCH_S390, unix.AUDIT_ARCH_S390X, unix.AUDIT_ARCH_PPC64LE, 0,
+	unix.AUDIT_ARCH_MIPSEL, unix.AUDIT_ARCH_MIPSEL64, unix.AUDIT_ARCH_MIPSEL64N32, unix.AUDIT_ARCH_S390, unix.AUDIT_ARCH_S390X, unix.AUDIT_ARCH_PPC64LE, 0,
 }
 
 // compare runs calls that are near to what the profile says.
 func compare(t *testing.T, p *specs.LinuxSeccomp, random *rand.Rand) {
 	t.Helper()
-	machines := []string{"amd64", "amd64", "386", "arm64", "arm", "s390x", "mipsle", "ppc64le"}
+	machines := []string{"amd64", "amd64", "386", "arm64", "arm", "s390x", "mipsle", "mips64le", "ppc64le"}
 	goarch := machines[random.Intn(len(machines))]
 	own, _ := native(goarch)
 	f, err := Compile(p, goarch)
@@ -210,7 +217,7 @@ func compare(t *testing.T, p *specs.LinuxSeccomp, random *rand.Rand) {
 		case 1:
 			d.number = random.Uint32()
 		case 2:
-			d.number = 4000 + uint32(random.Intn(500))
+			d.number = []uint32{4000, 5000, 6000}[random.Intn(3)] + uint32(random.Intn(500))
 		case 3:
 			d.number = x32Bit + 500 + uint32(random.Intn(60))
 		case 4:
@@ -244,7 +251,7 @@ func generate(b []byte) *specs.LinuxSeccomp {
 	known := []string{"read", "write", "openat", "socket", "socketcall", "shmget", "clone", "personality", "futex", "ioctl", "nope", "execve", "statx", "set_tls", "listns"}
 	values := []uint64{0, 1, 2, 0xff, 1 << 31, 1 << 32, 1<<32 + 1, 1<<64 - 1, 1 << 63}
 	p := &specs.LinuxSeccomp{DefaultAction: list[next(len(list))]}
-	for _, a := range []specs.Arch{specs.ArchX86, specs.ArchX86_64, specs.ArchX32, specs.ArchAARCH64, specs.ArchARM, specs.ArchMIPSEL, specs.ArchS390} {
+	for _, a := range []specs.Arch{specs.ArchX86, specs.ArchX86_64, specs.ArchX32, specs.ArchAARCH64, specs.ArchARM, specs.ArchMIPSEL, specs.ArchMIPSEL64N32, specs.ArchS390} {
 		if next(2) == 1 {
 			p.Architectures = append(p.Architectures, a)
 		}

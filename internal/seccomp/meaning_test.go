@@ -157,6 +157,47 @@ func TestNewerCalls(t *testing.T) {
 	}
 }
 
+// Of an argument that has 32 bits, what a process puts above them gets it past no rule, nor into one.
+func TestNarrowArguments(t *testing.T) {
+	for _, c := range []struct {
+		op         specs.LinuxSeccompOperator
+		value, two uint64
+		low        uint32
+		holds      bool
+	}{
+		{specs.OpEqualTo, 8, 0, 8, true}, {specs.OpEqualTo, 8, 0, 9, false}, {specs.OpEqualTo, 1<<64 - 1, 0, 1<<32 - 1, true},
+		{specs.OpNotEqual, 8, 0, 9, true}, {specs.OpNotEqual, 8, 0, 8, false},
+		{specs.OpLessThan, 8, 0, 7, true}, {specs.OpLessThan, 8, 0, 8, false},
+		{specs.OpLessEqual, 8, 0, 8, true}, {specs.OpLessEqual, 8, 0, 9, false},
+		{specs.OpGreaterThan, 8, 0, 9, true}, {specs.OpGreaterThan, 8, 0, 8, false},
+		{specs.OpGreaterEqual, 8, 0, 8, true}, {specs.OpGreaterEqual, 8, 0, 7, false},
+		{specs.OpMaskedEqual, 0xc, 8, 0xb, true}, {specs.OpMaskedEqual, 0xc, 8, 0xc, false},
+	} {
+		p := ruled("personality", specs.ActTrap, nil, specs.LinuxSeccompArg{Index: 0, Value: c.value, ValueTwo: c.two, Op: c.op})
+		want := uint32(unix.SECCOMP_RET_ALLOW)
+		if c.holds {
+			want = unix.SECCOMP_RET_TRAP
+		}
+		for _, on := range []struct {
+			native string
+			arch   archID
+		}{
+			{"amd64", archX86}, {"amd64", archX32}, {"386", archX86}, {"arm64", archARM}, {"mips64le", archMIPSEL64N32},
+			{"mips64", archMIPS}, {"s390x", archS390}, {"ppc64", archPPC},
+		} {
+			p.Architectures = []specs.Arch{archPrefix + specs.Arch(archNames[on.arch])}
+			nr, _ := number(on.arch, find("personality"))
+			for _, high := range []uint64{0, 1, 1<<32 - 1} {
+				d := &data{number: nr, arch: auditArch[on.arch]}
+				d.args[0] = high<<32 | uint64(c.low)
+				if got := verdict(t, p, on.native, d); got != want {
+					t.Errorf("%s: %#x %s %#x: %#x, want %#x", archNames[on.arch], d.args[0], c.op, c.value, got, want)
+				}
+			}
+		}
+	}
+}
+
 // Calls that go through socketcall and ipc are found whatever else the first argument holds that the kernel ignores.
 func TestMultiplexers(t *testing.T) {
 	refuse := &specs.LinuxSeccomp{

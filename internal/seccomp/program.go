@@ -31,6 +31,7 @@ type span struct {
 	start uint32
 	ret   uint32
 	rules []call // with conditions; ret is for when none matches
+	low   bool   // the rules look at the low halves of arguments
 }
 
 // program puts the filter together.
@@ -84,7 +85,7 @@ func (c *compiler) cut(list []span, a archID, next, end uint64) []span {
 			n++
 		}
 		list = g.append(list, next, uint64(nr))
-		list = push(list, c.span(calls[:n]))
+		list = push(list, c.span(calls[:n], a))
 		next = uint64(nr) + 1
 		calls = calls[n:]
 	}
@@ -142,8 +143,8 @@ func (c *compiler) of(audit uint32, x32 bool) archID {
 }
 
 // span decides what is done with one number. It keeps the rules to try in the place of calls.
-func (c *compiler) span(calls []call) span {
-	s := span{start: calls[0].number, ret: c.defaultRet, rules: calls[:0]}
+func (c *compiler) span(calls []call, a archID) span {
+	s := span{start: calls[0].number, ret: c.defaultRet, rules: calls[:0], low: narrow(a)}
 	for _, l := range calls {
 		r := &c.rules[l.rule]
 		if len(r.conds) > 0 || l.mask != 0 {
@@ -202,10 +203,15 @@ func (c *compiler) leaf(code []instruction, s *span) []instruction {
 		r := &c.rules[l.rule]
 		start := len(code)
 		if l.mask != 0 {
-			code = condition(code, &specs.LinuxSeccompArg{Value: uint64(l.mask), ValueTwo: uint64(l.value), Op: specs.OpMaskedEqual})
+			// It is an int, whatever the architecture.
+			code = lowCondition(code, &specs.LinuxSeccompArg{Value: uint64(l.mask), ValueTwo: uint64(l.value), Op: specs.OpMaskedEqual})
 		}
 		for i := range r.conds {
-			code = condition(code, &r.conds[i])
+			if s.low {
+				code = lowCondition(code, &r.conds[i])
+			} else {
+				code = condition(code, &r.conds[i])
+			}
 		}
 		code = append(code, ret(r.ret))
 		// A condition that does not hold goes to the end of its rule.
@@ -236,6 +242,10 @@ func half(index uint, high bool) uint32 {
 	return offset
 }
 
+func and(mask uint32) instruction {
+	return instruction{code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, k: mask}
+}
+
 // condition appends a comparison, which goes on with the next instruction when it holds, and else to the end of the
 // rule.
 func condition(code []instruction, a *specs.LinuxSeccompArg) []instruction {
@@ -260,10 +270,28 @@ func condition(code []instruction, a *specs.LinuxSeccompArg) []instruction {
 		return append(code, loadHigh, jump(unix.BPF_JGT, high, toEnd, 0), jump(unix.BPF_JEQ, high, 0, 2), loadLow, jump(op, low, toEnd, 0))
 	}
 	// SCMP_CMP_MASKED_EQ: value is the mask, valueTwo what has to be left.
-	and := func(mask uint32) instruction {
-		return instruction{code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, k: mask}
-	}
 	return append(code,
 		loadHigh, and(high), jump(unix.BPF_JEQ, uint32(a.ValueTwo>>32), 0, toEnd),
 		loadLow, and(low), jump(unix.BPF_JEQ, uint32(a.ValueTwo), 0, toEnd))
+}
+
+// lowCondition is condition for an argument of 32 bits, of which the low half is all that the call sees.
+func lowCondition(code []instruction, a *specs.LinuxSeccompArg) []instruction {
+	value := uint32(a.Value)
+	code = append(code, load(half(a.Index, false)))
+	switch a.Op {
+	case specs.OpEqualTo:
+		return append(code, jump(unix.BPF_JEQ, value, 0, toEnd))
+	case specs.OpNotEqual:
+		return append(code, jump(unix.BPF_JEQ, value, toEnd, 0))
+	case specs.OpGreaterThan:
+		return append(code, jump(unix.BPF_JGT, value, 0, toEnd))
+	case specs.OpGreaterEqual:
+		return append(code, jump(unix.BPF_JGE, value, 0, toEnd))
+	case specs.OpLessEqual:
+		return append(code, jump(unix.BPF_JGT, value, toEnd, 0))
+	case specs.OpLessThan:
+		return append(code, jump(unix.BPF_JGE, value, toEnd, 0))
+	}
+	return append(code, and(value), jump(unix.BPF_JEQ, uint32(a.ValueTwo), 0, toEnd))
 }

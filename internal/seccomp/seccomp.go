@@ -19,6 +19,10 @@
 // them covers that way, too. A rule with arguments cannot: they are in memory, where no filter sees them. A profile
 // that allows all but such calls has to refuse socketcall and ipc by name.
 //
+// Arguments are compared as the 64 bits that they are. For the ABIs whose arguments have 32, the low halves of argument
+// and value are, which is all that the call will see: whatever a 64-bit process puts above them does not get it past a
+// rule. That goes for x32 and MIPS n32, too.
+//
 // An architecture that the profile does not list (the machine's own is always listed) kills the process, and so does
 // an x32 call under a profile without SCMP_ARCH_X32; but for -1, which tracers make of a call that is to be skipped.
 // Architectures of other machines are taken and left out: their calls never come.

@@ -78,6 +78,9 @@ func run() error {
 
 var constant = regexp.MustCompile(`^\s*SYS_(\w+)\s*=\s*(\d+)`)
 
+// notCalls are constants that are named like calls and are none: masks and bases of numbers.
+var notCalls = []string{"arch_specific_syscall", "syscall_mask"}
+
 func read(path string) (map[string]int, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -92,7 +95,9 @@ func read(path string) (map[string]int, error) {
 			if err != nil {
 				return nil, err
 			}
-			t[strings.ToLower(m[1])] = n
+			if name := strings.ToLower(m[1]); !slices.Contains(notCalls, name) {
+				t[name] = n
+			}
 		}
 	}
 	return t, s.Err()
@@ -211,7 +216,7 @@ func s390(t map[string]int) map[string]int {
 	out := map[string]int{}
 	for n, nr := range t {
 		switch {
-		case n == "select" || n == "newfstatat":
+		case n == "select" || n == "newfstatat" || n == "semtimedop":
 		case n == "getrlimit":
 			out["ugetrlimit"] = nr
 		case nr >= 198 && nr <= 216:
