@@ -72,10 +72,6 @@ demo: mydocker
 install: mydocker
 	install -D -m 755 $(OUT) $(DESTDIR)$(PREFIX)/bin/mydocker
 
-.PHONY: test-vm
-test-vm:
-	test/vm/test
-
 # What mydocker costs, beside crun, runc and the kernel's own share. BENCHFLAGS=-short is quick.
 BENCHFLAGS ?=
 .PHONY: bench

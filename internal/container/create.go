@@ -214,11 +214,6 @@ func (b *creation) spawn(gate, report *os.File) error {
 		return err
 	}
 	defer self.Close()
-	conn, theirs, err := seqpacket.Pair()
-	if err != nil {
-		return err
-	}
-	defer theirs.Close()
 	dir, err := b.cg.Dir()
 	if err != nil {
 		return err
@@ -233,6 +228,11 @@ func (b *creation) spawn(gate, report *os.File) error {
 	if outside != nil {
 		defer outside.Close()
 	}
+	conn, theirs, err := seqpacket.Pair()
+	if err != nil {
+		return err
+	}
+	defer theirs.Close()
 	files := append(stdio(), b.preserved...)
 	c := &spawn.Command{
 		Exe: self, Args: libinit.Args(len(b.preserved), true), Env: libinit.Environ(),

@@ -62,15 +62,16 @@ type execution struct {
 	spec    *specs.Spec
 	console func(*os.File) error
 
-	preserved []*os.File
-	conn      *seqpacket.Conn
-	init      *spawn.Process
-	cg        *cgroups.Cgroup
+	privileged bool // the caller is root of the host
+	preserved  []*os.File
+	conn       *seqpacket.Conn
+	init       *spawn.Process
+	cg         *cgroups.Cgroup
 }
 
 // exec starts a further process and returns once the program runs.
 func (c *Container) exec(catcher *signals.Catcher, o *ExecOptions, console func(*os.File) error) (*spawn.Process, error) {
-	x := &execution{Container: c, catcher: catcher, opts: o, console: console}
+	x := &execution{Container: c, catcher: catcher, opts: o, console: console, privileged: RootOfHost()}
 	if x.console == nil {
 		x.console = x.sendConsole
 	}
@@ -123,7 +124,7 @@ func (x *execution) spawn() error {
 	defer target.Close()
 	flags := uintptr(0)
 	for _, ns := range x.spec.Linux.Namespaces {
-		flags |= cloneFlag(ns.Type)
+		flags |= spawn.FlagOf(ns.Type)
 	}
 	inUser := flags&unix.CLONE_NEWUSER != 0
 	self, err := sealed.Self(inUser)
@@ -131,23 +132,22 @@ func (x *execution) spawn() error {
 		return err
 	}
 	defer self.Close()
-	conn, theirs, err := seqpacket.Pair()
-	if err != nil {
-		return err
-	}
-	defer theirs.Close()
 	dir, err := x.cgroupDir()
 	if err != nil {
-		_ = conn.Close()
 		return err
 	}
 	if dir != nil {
 		defer dir.Close()
 	}
+	conn, theirs, err := seqpacket.Pair()
+	if err != nil {
+		return err
+	}
+	defer theirs.Close()
 	command := &spawn.Command{
 		Exe: self, Args: libinit.Args(len(x.preserved), false), Env: libinit.Environ(),
 		Files:   append(append(stdio(), x.preserved...), theirs),
-		JoinPid: target, JoinFlags: flags, Privileged: RootOfHost(), UserRoot: inUser, Cgroup: dir, OpenFiles: openFiles,
+		JoinPid: target, JoinFlags: flags, Privileged: x.privileged, UserRoot: inUser, Cgroup: dir, OpenFiles: openFiles,
 		Placed: x.placed,
 	}
 	if x.init, err = startOn(x.opts.Process, command); err != nil {
@@ -198,7 +198,7 @@ func (x *execution) placed(pid int) error {
 		}
 	}
 	if score := x.opts.Process.OOMScoreAdj; score != nil {
-		return setOOMScore(pid, *score, !RootOfHost())
+		return setOOMScore(pid, *score, !x.privileged)
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func (b *creation) planOptions(s *Store, privileged bool) *libinit.Options {
 
 // execPlanOptions is the same for a further process.
 func (s *Store) execPlanOptions(x *execution) *libinit.Options {
-	o := hostOptions(x.opts.Process, !RootOfHost())
+	o := hostOptions(x.opts.Process, !x.privileged)
 	o.PreserveFDs = len(x.preserved)
 	o.Bundle = x.rec.Bundle
 	o.ListenFDs, o.ListenNames = listenFDs()

@@ -13,29 +13,6 @@ import (
 	"mydocker/internal/spawn"
 )
 
-// cloneFlag is the CLONE_NEW* flag of a type of namespace, 0 for an unknown one.
-func cloneFlag(t specs.LinuxNamespaceType) uintptr {
-	switch t {
-	case specs.PIDNamespace:
-		return unix.CLONE_NEWPID
-	case specs.NetworkNamespace:
-		return unix.CLONE_NEWNET
-	case specs.MountNamespace:
-		return unix.CLONE_NEWNS
-	case specs.IPCNamespace:
-		return unix.CLONE_NEWIPC
-	case specs.UTSNamespace:
-		return unix.CLONE_NEWUTS
-	case specs.UserNamespace:
-		return unix.CLONE_NEWUSER
-	case specs.CgroupNamespace:
-		return unix.CLONE_NEWCGROUP
-	case specs.TimeNamespace:
-		return unix.CLONE_NEWTIME
-	}
-	return 0
-}
-
 // namespaces are what a container has of its own: made new, or joined by path.
 type namespaces struct {
 	fresh uintptr // CLONE_NEW* flags
@@ -48,7 +25,7 @@ func (n *namespaces) has(flag uintptr) bool { return (n.fresh|n.joined())&flag !
 // joined are the CLONE_NEW* flags of the namespaces that are given by path.
 func (n *namespaces) joined() (flags uintptr) {
 	for _, j := range n.joins {
-		flags |= cloneFlag(j.Type)
+		flags |= spawn.FlagOf(j.Type)
 	}
 	return flags
 }
@@ -83,7 +60,7 @@ func openNamespaces(spec *specs.Spec) (*namespaces, error) {
 	n := &namespaces{}
 	for i, ns := range spec.Linux.Namespaces {
 		field := fmt.Sprintf("linux.namespaces[%d]", i)
-		flag := cloneFlag(ns.Type)
+		flag := spawn.FlagOf(ns.Type)
 		if flag == 0 {
 			n.close()
 			return nil, fault.New(fault.Config, field+".type", fmt.Errorf("namespace {%q %q} does not exist", ns.Type, ns.Path))

@@ -25,8 +25,8 @@ var flags = [...]struct {
 	{specs.TimeNamespace, unix.CLONE_NEWTIME},
 }
 
-// flagOf is the CLONE_NEW* flag of a type, or 0, with which setns takes a namespace of any type.
-func flagOf(t specs.LinuxNamespaceType) uintptr {
+// FlagOf is the CLONE_NEW* flag of a type, or 0, with which setns takes a namespace of any type.
+func FlagOf(t specs.LinuxNamespaceType) uintptr {
 	for i := range flags {
 		if flags[i].kind == t {
 			return flags[i].flag

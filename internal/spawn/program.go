@@ -145,7 +145,7 @@ func (s *spawn) early() uintptr {
 func (s *spawn) joined() uintptr {
 	flags := s.JoinFlags
 	for _, j := range s.Joins {
-		flags |= flagOf(j.Type)
+		flags |= FlagOf(j.Type)
 	}
 	return flags
 }
@@ -167,7 +167,7 @@ func (s *spawn) namespaces(rest uintptr) {
 		s.call("setns "+flagNames(s.JoinFlags)+" of the container", unix.SYS_SETNS, s.JoinPid.Fd(), s.JoinFlags)
 	}
 	for _, j := range s.ordered() {
-		s.call("setns "+string(j.Type)+" namespace "+j.File.Name(), unix.SYS_SETNS, j.File.Fd(), flagOf(j.Type))
+		s.call("setns "+string(j.Type)+" namespace "+j.File.Name(), unix.SYS_SETNS, j.File.Fd(), FlagOf(j.Type))
 	}
 	if rest&unix.CLONE_NEWUSER != 0 {
 		s.call("unshare user namespace", unix.SYS_UNSHARE, unix.CLONE_NEWUSER)
