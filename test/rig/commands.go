@@ -257,6 +257,8 @@ func condition(cond string) (bool, error) {
 	switch cond {
 	case "root":
 		return os.Geteuid() == 0, nil
+	case "subids":
+		return len(idMap("/etc/subuid", 0)) > 1 && len(idMap("/etc/subgid", 0)) > 1, nil
 	case "v1", "v2":
 		var st unix.Statfs_t
 		if err := unix.Statfs("/sys/fs/cgroup", &st); err != nil {
@@ -277,11 +279,14 @@ func condition(cond string) (bool, error) {
 	return false, fmt.Errorf("unknown condition %s", cond)
 }
 
-// DefaultConfig is what a script's bundle begins with.
+// DefaultConfig is what a script's bundle begins with. Without root it has a user namespace.
 func DefaultConfig() map[string]any {
 	var config map[string]any
 	if err := json.Unmarshal([]byte(defaultConfig), &config); err != nil {
 		panic(err)
+	}
+	if os.Geteuid() != 0 {
+		rootless(config["linux"].(map[string]any))
 	}
 	return config
 }
