@@ -48,6 +48,10 @@ func (c *Container) run(f *foreground, o *RunOptions) (int, error) {
 	if err := f.attach(); err != nil {
 		return 0, errors.Join(err, c.locked(c.stopAndDestroy))
 	}
+	explain := func(unix.WaitStatus) {}
+	if !o.Detach {
+		explain = c.explainer() // before there is a process that could be killed
+	}
 	err := c.startWith(f.catcher)
 	var failed *StartError
 	switch {
@@ -66,7 +70,7 @@ func (c *Container) run(f *foreground, o *RunOptions) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	c.explainEnd(status)
+	explain(status)
 	if !o.Keep {
 		err = c.ifThere(func() error { return c.destroy(true) })
 	}
