@@ -10,8 +10,8 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"mydocker/internal/entry"
 	"mydocker/internal/fault"
-	"mydocker/internal/nofile"
 	"mydocker/internal/rawfile"
 	"mydocker/internal/spawn"
 )
@@ -29,7 +29,7 @@ func rlimits() map[string]int {
 // setRlimits sets the program's limits on init from outside: the runtime may be allowed to raise what init, in a
 // user namespace, is not. Without a limit of its own, the number of open files is what the runtime was started with.
 func setRlimits(pid int, p *specs.Process) error {
-	cur, hard := nofile.Original()
+	cur, hard := entry.OpenFiles()
 	open := unix.Rlimit{Cur: cur, Max: hard}
 	if p != nil {
 		for i, l := range p.Rlimits {
