@@ -235,6 +235,11 @@ func (s *CgroupHierarchies) make(h *hierarchy) (int, error) {
 	top := cgroupRoot + "/" + h.directory()
 	path := top + "/" + strings.TrimPrefix(own, "/")
 	fd, err := cloneTree(unix.AT_FDCWD, path, false)
+	if err == unix.ENOENT && own != h.path && !s.Private {
+		// Who has no permission to make a cgroup has stayed in the caller's.
+		path = top + "/" + strings.TrimPrefix(h.path, "/")
+		fd, err = cloneTree(unix.AT_FDCWD, path, false)
+	}
 	if err == unix.ENOENT && unix.Access(top, unix.F_OK) == unix.ENOENT {
 		return -1, errNotMounted
 	}

@@ -65,7 +65,12 @@ func (c *Container) Stats() (*cgroups.Stats, error) {
 	if err != nil {
 		return nil, err
 	}
-	return cg.Stats()
+	stats, err := cg.Stats()
+	if err != nil && !cg.Exists() {
+		// Systemd has removed it meanwhile.
+		return nil, fault.New(fault.State, "", ErrNotRunning)
+	}
+	return stats, err
 }
 
 // WatchOOM reports each time that the kernel kills for want of memory in the container, until its cgroup is gone or

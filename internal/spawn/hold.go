@@ -6,8 +6,9 @@ import (
 	"mydocker/internal/fault"
 )
 
-// Holder is a process that does nothing: it keeps its place, a cgroup say, from being empty. It is a fork, which shares
-// the caller's memory and has hardly any of its own. It ends with the caller, or when it is released.
+// Holder is a process that does nothing: it keeps its place, a cgroup say, from being empty. Its memory is a copy of the
+// caller's, of which hardly a page is its own: if it shared the caller's, the kernel could kill both for want of memory
+// in the holder's cgroup. It ends with the caller, or when it is released.
 type Holder struct {
 	Pid    int
 	spawn  *spawn
@@ -16,7 +17,7 @@ type Holder struct {
 
 // Hold starts one.
 func Hold() (*Holder, error) {
-	s, err := (&Command{}).prepare()
+	s, err := (&Command{OwnMemory: true}).prepare()
 	if err != nil {
 		return nil, err
 	}
@@ -26,7 +27,7 @@ func Hold() (*Holder, error) {
 	}
 	s.call("close descriptors", unix.SYS_CLOSE_RANGE, s.theirs+1, uintptr(^uint32(0)), 0)
 	s.wait() // the end of the caller is the only thing to come
-	if err := s.clone(); err != nil {
+	if err := s.clone(0); err != nil {
 		s.close()
 		return nil, err
 	}

@@ -20,6 +20,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"bundle": bundle, "set": set, "retry": retry, "status": status, "code": code, "busybox": busybox, "json": jsonValue, "pty": ptyCommand,
 		"setns": setFrom("linux.namespaces"), "setseccomp": setFrom("linux.seccomp"), "refuse": refuse,
+		"cgroup": findCgroup, "devprogs": devicePrograms,
 	}
 }
 
@@ -266,7 +267,13 @@ func condition(cond string) (bool, error) {
 		}
 		return (st.Type == unix.CGROUP2_SUPER_MAGIC) == (cond == "v2"), nil
 	case "systemd":
-		return strings.Contains(os.Getenv("RUNTIME_FLAGS"), "--systemd-cgroup"), nil
+		return usesSystemd(), nil
+	case "limits":
+		return os.Geteuid() == 0 || usesSystemd(), nil
+	case "hugepages":
+		b, err := os.ReadFile("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages")
+		n, _ := strconv.Atoi(strings.TrimSpace(string(b)))
+		return err == nil && n >= 4, nil
 	}
 	if path, ok := strings.CutPrefix(cond, "file:"); ok {
 		_, err := os.Stat(path)
@@ -278,6 +285,8 @@ func condition(cond string) (bool, error) {
 	}
 	return false, fmt.Errorf("unknown condition %s", cond)
 }
+
+func usesSystemd() bool { return strings.Contains(os.Getenv("RUNTIME_FLAGS"), "--systemd-cgroup") }
 
 // DefaultConfig is what a script's bundle begins with. Without root it has a user namespace.
 func DefaultConfig() map[string]any {
