@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/container"
+	"mydocker/internal/entry"
 	"mydocker/internal/fault"
 	"mydocker/internal/logs"
 	"mydocker/internal/rawfile"
@@ -34,6 +35,7 @@ var (
 )
 
 func main() {
+	entry.Stack()
 	// What runs inside is dispatched before anything of the command line is touched.
 	if os.Args[0] == libinit.Name {
 		os.Exit(libinit.Main(os.Args))

@@ -34,6 +34,10 @@ func init() {
 // soft one, and what the program starts has to get what its caller had.
 func OpenFiles() (cur, hard uint64) { return limit.cur, limit.max }
 
+// Stack makes the caller's stack large enough for a command, at once. It would double from 2 KiB on, each time with a copy and
+// a look at the tables of the code.
+func Stack()
+
 // call makes a system call.
 //
 //go:noescape
