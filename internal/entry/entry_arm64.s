@@ -23,6 +23,15 @@ TEXT mydocker_entry(SB), NOSPLIT|NOFRAME, $0
 	MOVB	R0, ·lowered(SB)
 
 environment:
+	// prctl(PR_GET_TIMERSLACK), and late timers for this thread and those that the runtime starts.
+	MOVD	$167, R8 // SYS_PRCTL
+	MOVD	$30, R0
+	SVC
+	MOVD	R0, ·slack(SB)
+	MOVD	$29, R0
+	MOVD	$100000000, R1
+	SVC
+
 	// The stack pointer is a multiple of 16 here: two words down, of which one more is the environment's.
 	MOVD	RSP, R0
 	SUB	$16, R0, R1
