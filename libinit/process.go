@@ -14,7 +14,7 @@ import (
 
 func processKinds() []Step {
 	return []Step{
-		&AskHooks{}, &AskReady{}, &RunHooks{}, &Hostname{}, &Domainname{}, &Loopback{}, &Sysctls{}, &Console{},
+		&Trace{}, &Note{}, &AskHooks{}, &AskReady{}, &RunHooks{}, &Hostname{}, &Domainname{}, &Loopback{}, &Sysctls{}, &Console{},
 		&Keyring{}, &Personality{}, &Umask{}, &NoNewPrivileges{}, &Scheduler{}, &IOPriority{}, &MemoryPolicy{},
 		&Affinity{}, &Label{}, &User{}, &Home{}, &Cwd{}, &Bounding{}, &Capabilities{}, &Lookup{}, &Filter{},
 		&Wait{}, &Exec{},
@@ -98,6 +98,7 @@ func (p *planner) become(first bool) error {
 	if err != nil {
 		return err
 	}
+	p.noteFilter(filter)
 	if filter != nil && filter.Notify {
 		p.add("linux.seccomp", &Filter{*filter})
 		filter = nil
