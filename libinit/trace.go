@@ -3,8 +3,6 @@ package libinit
 import (
 	"fmt"
 
-	"golang.org/x/sys/unix"
-
 	"mydocker/internal/seccomp"
 	"mydocker/internal/wire"
 )
@@ -42,11 +40,7 @@ func (p *planner) noteFilter(f *seccomp.Filter) {
 	if f == nil || !p.opts.Debug {
 		return
 	}
-	flags := f.Flags
-	if f.Notify {
-		flags |= unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
-	}
-	p.add("linux.seccomp.flags", &Note{fmt.Sprintf("seccomp filter flags: %d", flags)})
+	p.add("linux.seccomp.flags", &Note{fmt.Sprintf("seccomp filter flags: %d", f.LoadFlags())})
 }
 
 // log writes a step that is about to be done to the parent's log.
