@@ -105,7 +105,7 @@ func (p *planner) become(first bool) error {
 	}
 	if first {
 		p.add("", &Wait{})
-		filter = p.startContainerHooks(filter)
+		filter = p.startContainerHooks(filter, env, !hasHome)
 	}
 	p.add("process.args", &Exec{Args: c.Args, Env: env, SetHome: !hasHome, ListenPID: p.opts.ListenFDs > 0, Filter: filter})
 	return nil

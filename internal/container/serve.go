@@ -10,7 +10,6 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"mydocker/internal/fault"
-	"mydocker/internal/hooks"
 	"mydocker/internal/jsondoc"
 	"mydocker/internal/netdev"
 	"mydocker/internal/scm"
@@ -174,10 +173,11 @@ func (b *creation) runHooks() ([]byte, error) {
 		b.hooked = true
 		ctx, stop := b.catcher.Context()
 		defer stop()
-		if err := hooks.Run(ctx, h.Prestart, "prestart", state, b.opts.Bundle); err != nil { //nolint:staticcheck // deprecated, not gone
+		place := b.hookPlace()
+		if err := place.Run(ctx, h.Prestart, "prestart", state); err != nil { //nolint:staticcheck // deprecated, not gone
 			return nil, err
 		}
-		if err := hooks.Run(ctx, h.CreateRuntime, "createRuntime", state, b.opts.Bundle); err != nil {
+		if err := place.Run(ctx, h.CreateRuntime, "createRuntime", state); err != nil {
 			return nil, err
 		}
 	}
