@@ -10,7 +10,6 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"mydocker/internal/fault"
-	"mydocker/internal/hooks"
 	"mydocker/internal/jsondoc"
 	"mydocker/internal/netdev"
 	"mydocker/internal/scm"
@@ -94,7 +93,11 @@ func logLine(body []byte) error {
 	if err != nil {
 		return fault.New(fault.Internal, "", err)
 	}
-	logrus.StandardLogger().Log(level, l.Text)
+	entry := logrus.NewEntry(logrus.StandardLogger())
+	if l.Field != "" {
+		entry = entry.WithField("field", l.Field)
+	}
+	entry.Log(level, l.Text)
 	return nil
 }
 
@@ -170,10 +173,11 @@ func (b *creation) runHooks() ([]byte, error) {
 		b.hooked = true
 		ctx, stop := b.catcher.Context()
 		defer stop()
-		if err := hooks.Run(ctx, h.Prestart, "prestart", state, b.opts.Bundle); err != nil { //nolint:staticcheck // deprecated, not gone
+		place := b.hookPlace()
+		if err := place.Run(ctx, h.Prestart, "prestart", state); err != nil { //nolint:staticcheck // deprecated, not gone
 			return nil, err
 		}
-		if err := hooks.Run(ctx, h.CreateRuntime, "createRuntime", state, b.opts.Bundle); err != nil {
+		if err := place.Run(ctx, h.CreateRuntime, "createRuntime", state); err != nil {
 			return nil, err
 		}
 	}
