@@ -183,7 +183,7 @@ func unknownCommand(root *cli.Command, asked string) error {
 func commandNames() []string {
 	return []string{
 		"create", "delete", "events", "exec", "features", "kill", "list", "pause", "ps", "resume", "run", "spec", "start",
-		"state", "update",
+		"state", "stats", "update",
 	}
 }
 
@@ -218,6 +218,8 @@ func command(name string) func() *cli.Command {
 		return startCommand
 	case "state":
 		return stateCommand
+	case "stats", "top":
+		return statsCommand
 	case "update":
 		return updateCommand
 	}

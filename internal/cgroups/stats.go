@@ -138,7 +138,8 @@ type NetworkStats struct {
 	TxDropped uint64 `json:"tx_dropped"`
 }
 
-// Stats reads the counters of the cgroup. On v2 they come in the same shape, with pressure stall information.
+// Stats reads the counters of the cgroup. On v2 they come in the same shape. Pressure stall information is there on v2
+// and on hybrid hosts.
 func (c *Cgroup) Stats() (*Stats, error) {
 	m, err := c.library()
 	if err != nil {
@@ -148,7 +149,9 @@ func (c *Cgroup) Stats() (*Stats, error) {
 	if err != nil {
 		return nil, fault.New(fault.Cgroup, "", err)
 	}
-	return convertStats(s), nil
+	out := convertStats(s)
+	c.addPressure(out)
+	return out, nil
 }
 
 func convertStats(s *lib.Stats) *Stats {
