@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
+	"mydocker/internal/screen"
 	"mydocker/internal/usage"
 )
 
@@ -25,7 +26,7 @@ func statsCommand() *cli.Command {
 		Aliases:   []string{"top"},
 		Usage:     "show what containers use: CPU, memory, processes, I/O, pressure",
 		ArgsUsage: "[ID...]",
-		Description: "Shows the named containers, or all that have not stopped.\n\n" +
+		Description: "Shows the named containers, or all that have not stopped: on a terminal in place, with keys to sort and to quit.\n\n" +
 			"CPU% is of one CPU: two busy ones are 200. MEMORY is without the pages of files that the kernel takes back first. PRESSURE\n" +
 			"is the share of the last ten seconds in which processes waited for a resource (cgroup v2, also beside v1). The first\n" +
 			"rates are those of a quarter of a second.",
@@ -41,9 +42,13 @@ func statsCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			ctx, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT)
-			defer stop()
-			err = v.show(ctx, c.Bool("no-stream"))
+			if !v.json && !c.Bool("no-stream") && screen.Usable() {
+				err = v.live()
+			} else {
+				ctx, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT)
+				defer stop()
+				err = v.show(ctx, c.Bool("no-stream"))
+			}
 			if errors.Is(err, usage.ErrGone) {
 				return nil
 			}
@@ -87,6 +92,21 @@ func newStatsView(c *cli.Command) (*statsView, error) {
 
 // firstInterval is what the first rates are taken of.
 const firstInterval = 250 * time.Millisecond
+
+// live draws readings on the terminal.
+func (v *statsView) live() error {
+	// What is wrong is said before the screen is taken.
+	if _, err := v.read(); err != nil {
+		return err
+	}
+	s, err := screen.Open()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	l := &usage.Live{Read: v.read, Interval: v.interval, Order: v.order}
+	return l.Show(s, min(firstInterval, v.interval))
+}
 
 // show prints readings, one or one after the other until ctx ends.
 func (v *statsView) show(ctx context.Context, once bool) error {
