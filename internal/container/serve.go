@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/sirupsen/logrus"
 
 	"mydocker/internal/fault"
-	"mydocker/internal/hooks"
 	"mydocker/internal/jsondoc"
 	"mydocker/internal/netdev"
 	"mydocker/internal/scm"
@@ -170,12 +170,14 @@ func (b *creation) runHooks() ([]byte, error) {
 		b.hooked = true
 		ctx, stop := b.catcher.Context()
 		defer stop()
-		if err := hooks.Run(ctx, h.Prestart, "prestart", state, b.opts.Bundle); err != nil { //nolint:staticcheck // deprecated, not gone
+		if err := b.runHooksOf(ctx, "prestart", h.Prestart, state); err != nil { //nolint:staticcheck // deprecated, not gone
 			return nil, err
 		}
-		if err := hooks.Run(ctx, h.CreateRuntime, "createRuntime", state, b.opts.Bundle); err != nil {
+		if err := b.runHooksOf(ctx, "createRuntime", h.CreateRuntime, state); err != nil {
 			return nil, err
 		}
+		// Init runs these next, and then says that it is ready.
+		b.hooksDone = b.announce("createContainer", h.CreateContainer)
 	}
 	return jsondoc.Encode(state), nil
 }
@@ -194,6 +196,10 @@ func (b *creation) ready() ([]byte, error) {
 		return nil, err
 	}
 	b.rec.Cgroup = b.cg.Saved()
+	b.rec.Ready = time.Now().UTC()
+	if b.hooksDone != nil {
+		b.hooksDone()
+	}
 	return nil, b.write()
 }
 

@@ -123,7 +123,7 @@ func of(c *container.Container) (*Usage, error) {
 		u.Time = time.Now()
 		return u, nil
 	}
-	s, err := c.Stats()
+	s, err := c.Usage()
 	u.Time = time.Now()
 	if err != nil {
 		return u, err
