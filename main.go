@@ -182,7 +182,7 @@ func unknownCommand(root *cli.Command, asked string) error {
 
 func commandNames() []string {
 	return []string{
-		"create", "delete", "events", "exec", "features", "kill", "list", "pause", "ps", "resume", "run", "spec", "start",
+		"completion", "create", "delete", "events", "exec", "features", "kill", "list", "pause", "ps", "resume", "run", "spec", "start",
 		"state", "stats", "update",
 	}
 }
@@ -190,6 +190,10 @@ func commandNames() []string {
 // command is what makes a command, nil for an unknown one.
 func command(name string) func() *cli.Command {
 	switch name {
+	case "completion":
+		return completionCommand
+	case completeName:
+		return completeCommand
 	case "create":
 		return createCommand
 	case "delete":
