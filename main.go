@@ -188,14 +188,18 @@ func unknownCommand(root *cli.Command, asked string) error {
 
 func commandNames() []string {
 	return []string{
-		"create", "delete", "events", "exec", "features", "kill", "list", "pause", "ps", "resume", "run", "spec", "start",
-		"state", "update",
+		"completion", "create", "delete", "events", "exec", "features", "kill", "list", "pause", "ps", "resume", "run", "spec", "start",
+		"state", "stats", "update",
 	}
 }
 
 // command is what makes a command, nil for an unknown one.
 func command(name string) func() *cli.Command {
 	switch name {
+	case "completion":
+		return completionCommand
+	case completeName:
+		return completeCommand
 	case "create":
 		return createCommand
 	case "delete":
@@ -224,6 +228,8 @@ func command(name string) func() *cli.Command {
 		return startCommand
 	case "state":
 		return stateCommand
+	case "stats", "top":
+		return statsCommand
 	case "update":
 		return updateCommand
 	}

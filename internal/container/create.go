@@ -71,6 +71,7 @@ type creation struct {
 	init      *spawn.Process
 	idmaps    idmaps
 	hooked    bool // hooks of the runtime have begun
+	hooksDone func()
 	netdevs   *netdev.Moved
 }
 
@@ -172,7 +173,7 @@ func (b *creation) begin() error {
 		Notify: notifyAddress(b.spec),
 	}
 	if h := b.spec.Hooks; h != nil {
-		b.rec.Poststart, b.rec.Poststop = h.Poststart, h.Poststop
+		b.rec.Poststart, b.rec.Poststop, b.rec.StartHooks = h.Poststart, h.Poststop, len(h.StartContainer) > 0
 	}
 	if err := b.write(); err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
+	"mydocker/internal/entry"
 	"mydocker/internal/fault"
 	"mydocker/internal/hooks"
 	"mydocker/internal/rdt"
@@ -208,7 +209,7 @@ func (c *Container) poststop() {
 
 // hookPlace is where the hooks of the runtime's namespaces run: in the bundle, with the runtime's environment.
 func (c *Container) hookPlace() *hooks.Place {
-	return &hooks.Place{Dir: c.rec.Bundle, Env: os.Environ()}
+	return &hooks.Place{Dir: c.rec.Bundle, Env: entry.Environ(os.Environ())}
 }
 
 // sweep removes the directory of a container that has no readable state file: a create that was killed just when it

@@ -66,7 +66,7 @@ func (c *Container) run(f *foreground, o *RunOptions) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	c.explainEnd(status)
+	err = c.sawEnd(status, o.Keep)
 	if !o.Keep {
 		err = c.ifThere(func() error { return c.destroy(true) })
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/sirupsen/logrus"
@@ -173,13 +174,14 @@ func (b *creation) runHooks() ([]byte, error) {
 		b.hooked = true
 		ctx, stop := b.catcher.Context()
 		defer stop()
-		place := b.hookPlace()
-		if err := place.Run(ctx, h.Prestart, "prestart", state); err != nil { //nolint:staticcheck // deprecated, not gone
+		if err := b.runHooksOf(ctx, "prestart", h.Prestart, state); err != nil { //nolint:staticcheck // deprecated, not gone
 			return nil, err
 		}
-		if err := place.Run(ctx, h.CreateRuntime, "createRuntime", state); err != nil {
+		if err := b.runHooksOf(ctx, "createRuntime", h.CreateRuntime, state); err != nil {
 			return nil, err
 		}
+		// Init runs these next, and then says that it is ready.
+		b.hooksDone = b.announce("createContainer", h.CreateContainer)
 	}
 	return jsondoc.Encode(state), nil
 }
@@ -198,6 +200,10 @@ func (b *creation) ready() ([]byte, error) {
 		return nil, err
 	}
 	b.rec.Cgroup = b.cg.Saved()
+	b.rec.Ready = time.Now().UTC()
+	if b.hooksDone != nil {
+		b.hooksDone()
+	}
 	return nil, b.write()
 }
 

@@ -29,11 +29,16 @@ func (c *Container) Start() error {
 
 // startWith lets a signal to the command that has made the container end it.
 func (c *Container) startWith(catcher *signals.Catcher) error {
-	if err := c.locked(func() error { return c.start(catcher) }); err != nil {
+	var done func()
+	err := c.locked(func() error {
+		err := c.start(catcher)
+		if err == nil {
+			done = c.announce("poststart", c.rec.Poststart)
+		}
 		return err
-	}
-	if len(c.rec.Poststart) == 0 {
-		return nil
+	})
+	if err != nil || len(c.rec.Poststart) == 0 {
+		return err
 	}
 	ctx := context.Background()
 	if catcher != nil {
@@ -42,7 +47,9 @@ func (c *Container) startWith(catcher *signals.Catcher) error {
 		defer stop()
 	}
 	state := c.specState(specs.StateRunning, c.rec.Init.Pid)
-	if err := c.hookPlace().Run(ctx, c.rec.Poststart, "poststart", state); err != nil {
+	err = c.hookPlace().Run(ctx, c.rec.Poststart, "poststart", state)
+	done()
+	if err != nil {
 		return errors.Join(err, c.locked(c.stopAndDestroy))
 	}
 	return nil
@@ -96,6 +103,9 @@ func (c *Container) release(catcher *signals.Catcher) error {
 	}
 	if err != nil {
 		return fault.New(fault.StateDirectory, "", fmt.Errorf("start container: open exec FIFO: %w", err))
+	}
+	if c.rec.StartHooks {
+		defer c.announceHooks("startContainer")()
 	}
 	_, err = unix.Write(gate, libinit.StartByte())
 	_ = unix.Close(gate)

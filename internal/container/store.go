@@ -66,6 +66,8 @@ const (
 	configFile = "config.json"
 	execFIFO   = "exec.fifo"
 	reportFIFO = "report.fifo"
+	waitsFile  = "waits.json"
+	endFile    = "end.json"
 	notifyDir  = "notify"
 )
 

@@ -37,7 +37,22 @@ environment:
 	MOVL	$100000000, SI
 	SYSCALL
 
+	// If there is a GOMAXPROCS in the environment, it holds.
+	MOVQ	(SP), CX
+	LEAQ	16(SP)(CX*8), SI
+	MOVQ	$0x4f525058414d4f47, DX // "GOMAXPRO"
+next:
+	MOVQ	(SI), DI
+	ADDQ	$8, SI
+	TESTQ	DI, DI
+	JEQ	insert
+	CMPQ	(DI), DX
+	JNE	next
+	JMP	_rt0_amd64_linux(SB)
+
+insert:
 	// argc, argv and its null go one word down, which leaves a place before the environment.
+	MOVB	$1, ·inserted(SB)
 	SUBQ	$8, SP
 	MOVQ	SP, DI
 	LEAQ	8(SP), SI
