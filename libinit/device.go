@@ -62,7 +62,8 @@ func (p *planner) devices() error {
 		for i := range p.spec.Linux.Devices {
 			d, err := newDevice(i, &p.spec.Linux.Devices[i])
 			if err != nil {
-				return err
+				p.bad(err)
+				continue
 			}
 			s.Nodes = slices.DeleteFunc(s.Nodes, func(other Device) bool { return other.Path == d.Path })
 			s.Nodes = append(s.Nodes, d)

@@ -30,7 +30,8 @@ func (p *planner) sysctls() error {
 			err = p.checkSysctl(name, path)
 		}
 		if err != nil {
-			return fault.New(fault.Config, field, err)
+			p.bad(fault.New(fault.Config, field, err))
+			continue
 		}
 		s.Set = append(s.Set, Sysctl{path, p.spec.Linux.Sysctl[name]})
 	}

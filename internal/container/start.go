@@ -31,7 +31,7 @@ func (c *Container) Start() error {
 // startWith lets a signal to the command that has made the container end it.
 func (c *Container) startWith(catcher *signals.Catcher) error {
 	if err := c.locked(func() error { return c.start(catcher) }); err != nil {
-		return err
+		return fault.During(fault.Start, err)
 	}
 	if len(c.rec.Poststart) == 0 {
 		return nil
@@ -139,7 +139,7 @@ func (c *Container) listen(report *os.File, catcher *signals.Catcher) error {
 	return &StartError{err}
 }
 
-// StartError is why the program could not be executed. Init has told its stderr too.
+// StartError is why the program could not be executed. Init has told its stderr, too.
 type StartError struct{ err error }
 
 func (e *StartError) Error() string { return e.err.Error() }
