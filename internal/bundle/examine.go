@@ -52,9 +52,7 @@ func (x *Examined) validate() {
 	if x.Spec.Linux == nil {
 		x.Spec.Linux = &specs.Linux{}
 	}
-	for _, w := range complete(x.Spec, x.Dir) {
-		x.Doubts = append(x.Doubts, w)
-	}
+	x.Doubts = append(x.Doubts, complete(x.Spec, x.Dir)...)
 	x.Wrong = append(x.Wrong, Problems(x.Spec)...)
 	if x.Spec.Root == nil {
 		x.Spec.Root = &specs.Root{}

@@ -46,11 +46,10 @@ func (c *checker) mount(i int, m *specs.Mount, field string) error {
 		defer unix.Close(at.fd)
 	}
 	c.inside(field+".destination", m.Destination, &at)
-	kind := libinit.KindOfMount(m)
-	switch {
-	case kind == libinit.RemountKind:
+	switch libinit.KindOfMount(m) {
+	case libinit.RemountKind:
 		return nil
-	case kind == libinit.BindKind:
+	case libinit.BindKind:
 		return c.bind(m, &at, err)
 	}
 	c.view.cover(at.path, unseen)
@@ -69,7 +68,7 @@ func target(kind string, at *found, err error, source *uint32) error {
 	case err == unix.ENOTDIR:
 		return libinit.BelowFile(at.there, at.mode, err)
 	case err != nil:
-		return nil // it is made
+		return nil //nolint:nilerr // what is missing is made
 	case source != nil:
 		return libinit.MountKinds(*source, at.mode, at.path)
 	}
@@ -85,7 +84,7 @@ func (c *checker) bind(m *specs.Mount, at *found, err error) error {
 	if openErr != nil {
 		c.view.cover(at.path, unseen)
 		if openErr == unix.EACCES && os.Geteuid() != 0 {
-			return nil // root of the user namespace, or the runtime, may be allowed to
+			return nil //nolint:nilerr // root of the user namespace, or the runtime, may be allowed to
 		}
 		return libinit.SourceError(source, openErr)
 	}
@@ -112,7 +111,7 @@ func (c *checker) filesystem(i int, m *specs.Mount) error {
 	}
 	b, err := os.ReadFile("/proc/filesystems")
 	if err != nil || strings.Contains(string(b), "\t"+m.Type+"\n") {
-		return nil
+		return nil //nolint:nilerr // without the list nothing is known
 	}
 	c.doubt(fault.At("mounts["+itoa(i)+"]", libinit.NoFilesystem(m.Type, fmt.Errorf("filesystem %q is not in /proc/filesystems", m.Type))))
 	return nil
