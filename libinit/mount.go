@@ -135,7 +135,8 @@ func (m *Mount) use() mountUse {
 }
 
 func notOrdinary(kind string) error {
-	return fmt.Errorf("filesystem %q must be mounted on ordinary directory", kind)
+	return fault.Hint(fmt.Errorf("filesystem %q must be mounted on ordinary directory", kind),
+		"no link may be in the path: what trusts /proc and /sys must find the container's own there")
 }
 
 // checkTarget refuses what lies within a procfs: the paths there that may be covered are binds.
@@ -240,6 +241,8 @@ func (m *Mount) hint(err error) error {
 		return fault.Hint(err, "in a user namespace sysfs needs a new network namespace; else bind the host's /sys (options rbind, ro)")
 	case n == unix.EPERM && m.Type == "proc":
 		return procRefused(err)
+	case n == unix.EINVAL && fault.Of(err).Field == ".options":
+		return fault.Hint(err, "options that are no mount option are the filesystem's own: "+m.Type+" knows none like that, or not with this value")
 	case n == unix.EINVAL && m.Type == "devpts":
 		return fault.Hint(err, "is the group of gid= mapped into the user namespace?")
 	}

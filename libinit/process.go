@@ -127,7 +127,7 @@ func environ(list []string) (env []string, hasHome bool, err error) {
 			if ok {
 				err = fmt.Errorf("invalid environment variable: %q has no name", v)
 			}
-			return nil, false, fault.New(fault.Config, fmt.Sprintf("process.env[%d]", i), err)
+			return nil, false, fault.Expect("NAME=VALUE", fault.New(fault.Config, fmt.Sprintf("process.env[%d]", i), err))
 		case strings.ContainsRune(v, 0):
 			return nil, false, fault.New(fault.Config, fmt.Sprintf("process.env[%d]", i),
 				errors.New("invalid environment variable: it contains a NUL byte"))

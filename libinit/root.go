@@ -41,8 +41,8 @@ func (p *planner) rootfs() error {
 	if p.spec.Linux != nil {
 		var ok bool
 		if propagation, ok = rootPropagation(p.spec.Linux.RootfsPropagation); !ok {
-			p.bad(fault.New(fault.Config, "linux.rootfsPropagation",
-				fmt.Errorf("rootfsPropagation %q is none of shared, slave, private, unbindable", p.spec.Linux.RootfsPropagation)))
+			p.bad(fault.Expect("shared, slave, private or unbindable", fault.New(fault.Config, "linux.rootfsPropagation",
+				fmt.Errorf("rootfsPropagation %q is none of shared, slave, private, unbindable", p.spec.Linux.RootfsPropagation))))
 		}
 	}
 	if p.spec.Root == nil || p.spec.Root.Path == "" {

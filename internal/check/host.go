@@ -14,6 +14,7 @@ import (
 	"mydocker/internal/bundle"
 	"mydocker/internal/container"
 	"mydocker/internal/fault"
+	"mydocker/internal/hooks"
 	"mydocker/internal/netdev"
 	"mydocker/internal/spawn"
 	"mydocker/libinit"
@@ -77,9 +78,7 @@ func (c *checker) hooks() {
 			if err == nil || err == unix.EACCES && !c.privileged {
 				continue
 			}
-			err = &os.PathError{Op: "execute", Path: list[i].Path, Err: err}
-			problem := fault.Hint(fault.New(fault.Hook, fmt.Sprintf("hooks.%s[%d]", kind, i), fmt.Errorf("%s hook #%d: %w", kind, i, err)),
-				"the path is one of the host, and the file has to be executable")
+			problem := hooks.Missing(kind, i, list[i].Path, err)
 			if kind == "poststop" { // it fails with a warning
 				c.doubt(problem)
 				continue

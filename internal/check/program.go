@@ -9,7 +9,9 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"mydocker/internal/bundle"
 	"mydocker/internal/fault"
+	"mydocker/internal/hooks"
 	"mydocker/libinit"
 )
 
@@ -89,6 +91,7 @@ func (c *checker) program() {
 		return
 	}
 	c.directory()
+	c.startHooks()
 	if len(p.Args) == 0 {
 		return
 	}
@@ -101,6 +104,17 @@ func (c *checker) program() {
 		return
 	}
 	c.wrong(fault.During(fault.Start, err))
+}
+
+// startHooks looks for the hooks that are programs of the container.
+func (c *checker) startHooks() {
+	f := &files{c.view, c.spec.Process}
+	for i, h := range bundle.HooksOf(c.spec)["startContainer"] {
+		err := f.Executable(h.Path)
+		if path.IsAbs(h.Path) && err != nil && !isUnseen(err) {
+			c.wrong(hooks.Missing("startContainer", i, h.Path, err))
+		}
+	}
 }
 
 // directory looks at process.cwd, which init makes when it is missing.

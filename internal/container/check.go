@@ -3,6 +3,7 @@ package container
 import (
 	"mydocker/internal/cgroups"
 	"mydocker/internal/fault"
+	"mydocker/internal/rdt"
 	"mydocker/libinit"
 )
 
@@ -21,6 +22,11 @@ func (s *Store) Problems(o *CreateOptions) []error {
 		b.cg = &cgroups.Cgroup{}
 	}
 	wrong = append(wrong, libinit.Problems(b.spec, b.planOptions(s, privileged))...)
+	if b.spec.Linux.IntelRdt != nil {
+		if err := rdt.Check(); err != nil {
+			wrong = append(wrong, err)
+		}
+	}
 	for i := range wrong {
 		wrong[i] = fault.During(fault.Prepare, wrong[i])
 	}

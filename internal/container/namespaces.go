@@ -80,7 +80,8 @@ func lookForNamespaces(spec *specs.Spec) (n *namespaces, wrong []error) {
 		}
 		f, err := openNamespace(ns.Path, flag)
 		if err != nil {
-			wrong = append(wrong, fault.New(fault.Namespace, field+".path", fmt.Errorf("open %s namespace: %w", ns.Type, err)))
+			wrong = append(wrong, fault.Hint(fault.New(fault.Namespace, field+".path", fmt.Errorf("open %s namespace: %w", ns.Type, err)),
+				"a path below /proc is there as long as the process, one that is bound as long as its mount"))
 			continue
 		}
 		n.joins = append(n.joins, spawn.Join{Type: ns.Type, File: f})

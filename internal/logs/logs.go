@@ -81,6 +81,9 @@ func Told(err error, command string) {
 func known(err error, command string) fault.Error {
 	facts := fault.Of(err)
 	facts.Code = fault.Classify(err)
+	if facts.Hint == "" && facts.Expected != "" {
+		facts.Hint = "expected is " + facts.Expected
+	}
 	if facts.Phase == "" {
 		facts.Phase = fault.Phase(command)
 		if facts.Code == fault.Usage {
