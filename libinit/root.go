@@ -111,7 +111,11 @@ func (r *Root) do(e *Env) error {
 	// that asks for it reach the host.
 	if !r.Shared {
 		if err := unix.Mount("", "/", "", unix.MS_SLAVE|unix.MS_REC, ""); err != nil {
-			return fmt.Errorf("make / a slave: %w", err)
+			err = fmt.Errorf("make / a slave: %w", err)
+			if errno(err) == unix.EINVAL {
+				return fault.Hint(err, chrootHint)
+			}
+			return err
 		}
 	}
 	// The umask of whoever called is not to decide who can go through the mount points that are made.
