@@ -63,7 +63,7 @@ func createOptions(c *cli.Command, id string) (*container.CreateOptions, error) 
 	}
 	b, err := bundle.Load(c.String("bundle"))
 	if err != nil {
-		return nil, err
+		return nil, fault.During(fault.Prepare, err)
 	}
 	o := &container.CreateOptions{ID: id, Spec: b.Spec, Config: b.Config, Bundle: b.Dir}
 	return o, processOptions(c, o)

@@ -124,7 +124,7 @@ func run(args []string) int {
 		// The error came before the command: its flags are wrong, those of the log may be right.
 		_ = logs.Setup(logOptions(root))
 	}
-	logs.Error(err)
+	logs.Error(err, root.Args().First())
 	return code
 }
 
@@ -188,7 +188,7 @@ func unknownCommand(root *cli.Command, asked string) error {
 
 func commandNames() []string {
 	return []string{
-		"completion", "create", "delete", "events", "exec", "features", "kill", "list", "pause", "ps", "resume", "run", "spec", "start",
+		"check", "completion", "create", "delete", "events", "exec", "features", "kill", "list", "pause", "ps", "resume", "run", "spec", "start",
 		"state", "stats", "update",
 	}
 }
@@ -196,6 +196,8 @@ func commandNames() []string {
 // command is what makes a command, nil for an unknown one.
 func command(name string) func() *cli.Command {
 	switch name {
+	case "check":
+		return checkCommand
 	case "completion":
 		return completionCommand
 	case completeName:

@@ -16,8 +16,8 @@ const (
 
 // Failure is an error that crosses the socket. Text is what a person reads; the rest is fault.Error's facts.
 type Failure struct {
-	Text, Code, Field, Hint string
-	Errno                   uint32 // 0 when the cause is not an errno
+	Text, Code, Phase, Step, Field, Path, Hint string
+	Errno                                      uint32 // 0 when the cause is not an errno
 }
 
 // Log is a line for the parent's log.

@@ -102,7 +102,7 @@ func (c *Cgroup) checkLeast(limit int64) error {
 	if c.saved.Layout == V2 {
 		usage, peak = "memory.current", "memory.peak"
 	}
-	return fault.Hint(fault.New(fault.Cgroup, resourcesField+"memory.limit", fmt.Errorf(
+	return fault.Hint(fault.New(fault.MemoryLow, resourcesField+"memory.limit", fmt.Errorf(
 		"unable to set memory limit to %d (current usage: %d, peak usage: %d)", limit, c.memoryNumber(usage), c.memoryNumber(peak))),
 		"a program needs some hundred kilobytes to start")
 }

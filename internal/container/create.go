@@ -82,7 +82,7 @@ func (s *Store) create(catcher *signals.Catcher, o *CreateOptions, console func(
 		b.console = b.sendConsole
 	}
 	if err := b.prepare(s); err != nil {
-		return nil, err
+		return nil, fault.During(fault.Prepare, err)
 	}
 	defer b.ns.close()
 	c, err := s.reserve(o.ID)
@@ -94,7 +94,7 @@ func (s *Store) create(catcher *signals.Catcher, o *CreateOptions, console func(
 	if err := b.make(); err != nil {
 		b.undo()
 		_ = c.Close()
-		return nil, err
+		return nil, fault.During(fault.Create, err)
 	}
 	if b.netdevs != nil {
 		b.netdevs.Close()

@@ -52,10 +52,21 @@ func setRlimits(pid int, p *specs.Process) error {
 
 func setRlimit(pid, which int, name string, limit *unix.Rlimit) error {
 	if err := unix.Prlimit(pid, which, limit, nil); err != nil {
-		err = fmt.Errorf("set %s to soft %d, hard %d: %w", name, limit.Cur, limit.Max, err)
-		return fault.Hint(fault.New(fault.Process, "", err), "a hard limit above the caller's needs CAP_SYS_RESOURCE")
+		return RlimitError(name, limit, err)
 	}
 	return nil
+}
+
+// RlimitNumber is the number of a limit by its name in config.json.
+func RlimitNumber(name string) (number int, known bool) {
+	number, known = rlimits()[name]
+	return number, known
+}
+
+// RlimitError is the error of a limit that cannot be set.
+func RlimitError(name string, limit *unix.Rlimit, err error) error {
+	err = fmt.Errorf("set %s to soft %d, hard %d: %w", name, limit.Cur, limit.Max, err)
+	return fault.Hint(fault.New(fault.Process, "", err), "a hard limit above the caller's needs CAP_SYS_RESOURCE")
 }
 
 // setOOMScore sets how soon the kernel kills the process when memory runs out (proc_pid_oom_score_adj(5)). Lowering

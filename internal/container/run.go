@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
+	"mydocker/internal/logs"
 	"mydocker/internal/signals"
 	"mydocker/internal/spawn"
 	"mydocker/internal/tty"
@@ -53,6 +54,7 @@ func (c *Container) run(f *foreground, o *RunOptions) (int, error) {
 	switch {
 	case errors.As(err, &failed) && !o.Detach:
 		// Init has said why on the program's own stderr, and its exit code is the program's.
+		logs.Told(failed, "run")
 	case err != nil:
 		return 0, errors.Join(err, c.ifThere(c.stopAndDestroy))
 	case o.Detach:
@@ -127,7 +129,7 @@ func (f *foreground) attach() (err error) {
 	}
 	if f.master != nil {
 		if f.terminal, err = tty.Attach(f.master); err != nil {
-			return err
+			return fault.New(fault.Console, "process.terminal", err)
 		}
 	}
 	return nil

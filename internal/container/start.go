@@ -37,8 +37,11 @@ func (c *Container) startWith(catcher *signals.Catcher) error {
 		}
 		return err
 	})
-	if err != nil || len(c.rec.Poststart) == 0 {
-		return err
+	if err != nil {
+		return fault.During(fault.Start, err)
+	}
+	if len(c.rec.Poststart) == 0 {
+		return nil
 	}
 	ctx := context.Background()
 	if catcher != nil {
@@ -148,7 +151,7 @@ func (c *Container) listen(report *os.File, catcher *signals.Catcher) error {
 	return &StartError{err}
 }
 
-// StartError is why the program could not be executed. Init has told its stderr too.
+// StartError is why the program could not be executed. Init has told its stderr, too.
 type StartError struct{ err error }
 
 func (e *StartError) Error() string { return e.err.Error() }

@@ -70,6 +70,12 @@ func Make(c *Config) (*Group, error) {
 	return g, nil
 }
 
+// Check tells whether the host can do what the configuration asks for, without making anything.
+func Check() error {
+	_, err := find()
+	return err
+}
+
 // find looks for the mounted resctrl filesystem.
 func find() (string, error) {
 	all, err := mountinfo.GetMounts(mountinfo.FSTypeFilter("resctrl"))
