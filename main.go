@@ -182,7 +182,7 @@ func unknownCommand(root *cli.Command, asked string) error {
 
 func commandNames() []string {
 	return []string{
-		"create", "delete", "events", "exec", "features", "kill", "list", "pause", "ps", "resume", "run", "spec", "start",
+		"create", "delete", "events", "exec", "explain", "features", "kill", "list", "pause", "ps", "resume", "run", "spec", "start",
 		"state", "update",
 	}
 }
@@ -198,6 +198,8 @@ func command(name string) func() *cli.Command {
 		return eventsCommand
 	case "exec":
 		return execCommand
+	case "explain":
+		return explainCommand
 	case "features":
 		return featuresCommand
 	case "kill":

@@ -55,8 +55,11 @@ func (n *namespaces) close() {
 	}
 }
 
+// opener opens a namespace of the type of a CLONE_NEW* flag.
+type opener func(path string, flag uintptr) (*os.File, error)
+
 // openNamespaces opens the namespaces that are given by path, once: a path may lead elsewhere later.
-func openNamespaces(spec *specs.Spec) (*namespaces, error) {
+func openNamespaces(spec *specs.Spec, open opener) (*namespaces, error) {
 	n := &namespaces{}
 	for i, ns := range spec.Linux.Namespaces {
 		field := fmt.Sprintf("linux.namespaces[%d]", i)
@@ -69,7 +72,7 @@ func openNamespaces(spec *specs.Spec) (*namespaces, error) {
 			n.fresh |= flag
 			continue
 		}
-		f, err := openNamespace(ns.Path, flag)
+		f, err := open(ns.Path, flag)
 		if err != nil {
 			n.close()
 			return nil, fault.New(fault.Namespace, field+".path", fmt.Errorf("open %s namespace: %w", ns.Type, err))

@@ -65,26 +65,11 @@ type Process struct {
 // Starts at the same time work, but until its execve each child holds the ends of the others open: one whose parent
 // dies just then is not told.
 func (c *Command) Start() (*Process, error) {
-	s, err := c.prepare()
+	s, err := c.assemble()
 	if err != nil {
 		return nil, err
 	}
 	defer s.close()
-	if c.Cgroup != nil {
-		s.args.flags |= unix.CLONE_INTO_CGROUP
-		s.args.cgroup = uint64(c.Cgroup.Fd())
-	}
-	early := s.early()
-	s.args.flags |= uint64(early)
-	s.wait()
-	s.namespaces(c.New &^ early)
-	if err := s.files(); err != nil {
-		return nil, err
-	}
-	s.again(c.New &^ early)
-	if err := s.exec(); err != nil {
-		return nil, err
-	}
 	if err := s.clone(); err != nil {
 		return nil, err
 	}
@@ -95,6 +80,32 @@ func (c *Command) Start() (*Process, error) {
 	}
 	p := s.process
 	return &p, nil
+}
+
+// assemble makes the program of the child. The caller closes it.
+func (c *Command) assemble() (*spawn, error) {
+	s, err := c.prepare()
+	if err != nil {
+		return nil, err
+	}
+	if c.Cgroup != nil {
+		s.args.flags |= unix.CLONE_INTO_CGROUP
+		s.args.cgroup = uint64(c.Cgroup.Fd())
+	}
+	early := s.early()
+	s.args.flags |= uint64(early)
+	s.wait()
+	s.namespaces(c.New &^ early)
+	if err := s.files(); err != nil {
+		s.close()
+		return nil, err
+	}
+	s.again(c.New &^ early)
+	if err := s.exec(); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
 }
 
 // spawn is a Command while it is started.
