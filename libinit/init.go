@@ -12,6 +12,7 @@ import (
 	"mydocker/internal/fault"
 	"mydocker/internal/rawfile"
 	"mydocker/internal/seqpacket"
+	"mydocker/internal/trace"
 	"mydocker/internal/wire"
 )
 
@@ -82,6 +83,10 @@ func raiseOpenFiles() error {
 
 func (e *Env) run() error {
 	m, err := e.Conn.Receive()
+	if err == nil && m.Kind == MsgTrace {
+		e.tracer = &tracer{began: trace.Clock()}
+		m, err = e.Conn.Receive()
+	}
 	if err != nil {
 		return err
 	}
@@ -92,18 +97,29 @@ func (e *Env) run() error {
 	if err != nil {
 		return fault.New(fault.Internal, "", err)
 	}
-	for _, entry := range plan {
-		if err := entry.Step.Do(e); err != nil {
-			return fault.At(entry.Field, err)
+	if e.tracer != nil {
+		e.tracer.add("receive plan", "", e.tracer.began)
+	}
+	for i := range plan {
+		if err := e.do(&plan[i]); err != nil {
+			return fault.At(plan[i].Field, err)
 		}
 	}
 	return fault.New(fault.Internal, "", errors.New("plan does not end with exec"))
+}
+
+func (e *Env) do(entry *Entry) error {
+	if e.tracer != nil {
+		return e.traced(entry)
+	}
+	return entry.Step.Do(e)
 }
 
 // fail tells whoever waits, the parent or start, why init ends.
 func (e *Env) fail(err error) {
 	f := AsFailure(err)
 	if e.Conn != nil {
+		_ = e.tellSpans()
 		_ = e.Conn.Send(MsgFailure, wire.Marshal(nil, f))
 		return
 	}

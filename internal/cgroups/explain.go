@@ -109,7 +109,7 @@ func (c *Cgroup) rehearse(set func(*Cgroup) error) ([]Write, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(stage)
+	defer func() { _ = os.RemoveAll(stage) }()
 	// It is the library's own switch for cgroup files that are none.
 	lib.TestMode = true
 	defer func() { lib.TestMode = false }()

@@ -19,6 +19,7 @@ import (
 	"mydocker/internal/seqpacket"
 	"mydocker/internal/signals"
 	"mydocker/internal/spawn"
+	"mydocker/internal/trace"
 	"mydocker/libinit"
 )
 
@@ -60,6 +61,7 @@ type creation struct {
 	opts    *CreateOptions
 	spec    *specs.Spec
 	console func(*os.File) error // takes the master of the pty
+	trace   *trace.Log
 
 	ns        *namespaces
 	options   *libinit.Options
@@ -71,7 +73,8 @@ type creation struct {
 	gate      *os.File // the exec FIFO
 	report    *os.File // the report FIFO
 	conn      *seqpacket.Conn
-	pid       int // the child's, before it is init
+	pid       int   // the child's, before it is init
+	spawned   int64 // when init was executed, for the trace
 	init      *spawn.Process
 	idmaps    idmaps
 	hooked    bool // hooks of the runtime have begun
@@ -80,18 +83,22 @@ type creation struct {
 
 // create makes the container, locked until it returns. console takes the terminal; nil sends it to the console socket.
 func (s *Store) create(catcher *signals.Catcher, o *CreateOptions, console func(*os.File) error) (*Container, error) {
-	b := &creation{catcher: catcher, opts: o, spec: o.Spec, console: console, idmaps: idmaps{}}
+	b := &creation{catcher: catcher, opts: o, spec: o.Spec, console: console, idmaps: idmaps{}, trace: s.Trace}
 	if b.console == nil {
 		b.console = b.sendConsole
 	}
+	start := s.Trace.Now()
 	if err := b.prepare(s, RootOfHost(), openNamespace); err != nil {
 		return nil, err
 	}
+	s.Trace.Done("plan", start)
 	defer b.ns.close()
+	start = s.Trace.Now()
 	c, err := s.reserve(o.ID)
 	if err != nil {
 		return nil, err
 	}
+	s.Trace.Done("make state directory", start)
 	defer c.unlock()
 	b.Container = c
 	if err := b.make(); err != nil {
@@ -158,6 +165,9 @@ func (b *creation) makeCgroup() error {
 }
 
 func (b *creation) sendPlan() error {
+	if err := askTrace(b.trace, b.conn); err != nil {
+		return b.gone(err)
+	}
 	if err := b.conn.Send(libinit.MsgPlan, b.plan.Encode()); err != nil {
 		return b.gone(err)
 	}
@@ -242,6 +252,7 @@ func (b *creation) spawn() error {
 		return err
 	}
 	b.conn = conn
+	b.spawned = b.trace.Now()
 	return nil
 }
 

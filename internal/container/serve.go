@@ -61,6 +61,8 @@ func (b *creation) request(m *message) error {
 	switch m.Kind {
 	case libinit.MsgSource:
 		return b.sendSource(m.Body)
+	case libinit.MsgTrace:
+		return takeSpans(b.trace, m.Body, b.init.Pid, b.spawned)
 	case libinit.MsgConsole:
 		return b.answer(m, func() ([]byte, error) { return nil, takeFile(m, b.console) })
 	case libinit.MsgListener:

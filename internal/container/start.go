@@ -30,9 +30,11 @@ func (c *Container) Start() error {
 
 // startWith lets a signal to the command that has made the container end it.
 func (c *Container) startWith(catcher *signals.Catcher) error {
+	begin := c.store.Trace.Now()
 	if err := c.locked(func() error { return c.start(catcher) }); err != nil {
 		return err
 	}
+	c.store.Trace.Done("start", begin)
 	if len(c.rec.Poststart) == 0 {
 		return nil
 	}
@@ -43,9 +45,11 @@ func (c *Container) startWith(catcher *signals.Catcher) error {
 		defer stop()
 	}
 	state := c.specState(specs.StateRunning, c.rec.Init.Pid)
+	begin = c.store.Trace.Now()
 	if err := hooks.Run(ctx, c.rec.Poststart, "poststart", state, c.rec.Bundle); err != nil {
 		return errors.Join(err, c.locked(c.stopAndDestroy))
 	}
+	c.store.Trace.Done("poststart hooks", begin)
 	return nil
 }
 
@@ -107,8 +111,13 @@ func (c *Container) release(catcher *signals.Catcher) error {
 	if err := os.Remove(c.path(execFIFO)); err != nil {
 		return fault.New(fault.StateDirectory, "", err)
 	}
+	begin := c.store.Trace.Now()
 	if err := c.listen(report, catcher); err != nil {
 		return err
+	}
+	if log := c.store.Trace; log != nil {
+		log.Name(c.rec.Init.Pid, libinit.Name)
+		log.Add(c.rec.Init.Pid, "execute program", "process.args", begin, log.Now())
 	}
 	return os.Remove(c.path(reportFIFO))
 }

@@ -57,7 +57,10 @@ var finishSteps = [...]step{
 // do does steps until one fails.
 func (b *creation) do(steps []step) error {
 	for i := range steps {
-		if err := steps[i].do(b); err != nil {
+		start := b.trace.Now()
+		err := steps[i].do(b)
+		b.trace.Done(steps[i].name, start)
+		if err != nil {
 			return err
 		}
 	}
