@@ -83,8 +83,8 @@ func raiseOpenFiles() error {
 
 func (e *Env) run() error {
 	m, err := e.Conn.Receive()
-	if err == nil && m.Kind == MsgTrace {
-		e.tracer = &tracer{began: trace.Clock()}
+	if err == nil && m.Kind == MsgSpans {
+		e.spans = &recorder{began: trace.Clock()}
 		m, err = e.Conn.Receive()
 	}
 	if err != nil {
@@ -97,20 +97,24 @@ func (e *Env) run() error {
 	if err != nil {
 		return fault.New(fault.Internal, "", err)
 	}
-	if e.tracer != nil {
-		e.tracer.add("receive plan", "", e.tracer.began)
+	if e.spans != nil {
+		e.spans.add("receive plan", "", e.spans.began)
 	}
 	for i := range plan {
-		if err := e.do(&plan[i]); err != nil {
-			return fault.At(plan[i].Field, err)
+		entry := &plan[i]
+		if err := e.log(entry); err != nil {
+			return err
+		}
+		if err := e.do(entry); err != nil {
+			return fault.At(entry.Field, err)
 		}
 	}
 	return fault.New(fault.Internal, "", errors.New("plan does not end with exec"))
 }
 
 func (e *Env) do(entry *Entry) error {
-	if e.tracer != nil {
-		return e.traced(entry)
+	if e.spans != nil {
+		return e.timed(entry)
 	}
 	return entry.Step.Do(e)
 }

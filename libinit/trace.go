@@ -1,51 +1,52 @@
 package libinit
 
 import (
-	"mydocker/internal/trace"
+	"fmt"
+
+	"mydocker/internal/seccomp"
 	"mydocker/internal/wire"
 )
 
-// Span is a step of init and when it was done, in nanoseconds of trace.Clock: with --trace it crosses the socket.
-type Span struct {
-	Text, Field string
-	Start, End  int64
+// Trace has init write each further step to the parent's log, for --debug, as long as the parent is there.
+type Trace struct{}
+
+func (*Trace) String() string { return "log each step" }
+
+// Do begins to.
+func (*Trace) Do(e *Env) error {
+	e.traced = true
+	return nil
 }
 
-// Spans is the body of MsgTrace from init.
-type Spans struct{ List []Span }
+// Note does nothing: it is a line of the trace.
+type Note struct{ Text string }
 
-// tracer collects the spans of an init that is traced. The others have none.
-type tracer struct {
-	Spans
-	began int64
-}
+func (s *Note) String() string { return s.Text }
 
-func (t *tracer) add(text, field string, start int64) {
-	t.List = append(t.List, Span{text, field, start, trace.Clock()})
-}
+// Do does nothing.
+func (*Note) Do(*Env) error { return nil }
 
-// traced does a step and remembers how long it took. What is done comes too late to be told once the socket is closed
-// or a filter is loaded, so it is told before.
-func (e *Env) traced(entry *Entry) error {
-	switch entry.Step.(type) {
-	case *Wait, *Filter, *Exec:
-		if err := e.tellSpans(); err != nil {
-			return err
-		}
-		return entry.Step.Do(e)
+// trace plans that the steps are logged.
+func (p *planner) trace() error {
+	if p.opts.Debug {
+		p.add("", &Trace{})
 	}
-	start := trace.Clock()
-	err := entry.Step.Do(e)
-	e.tracer.add(entry.Step.String(), entry.Field, start)
-	return err
+	return nil
 }
 
-// tellSpans sends the spans to the parent.
-func (e *Env) tellSpans() error {
-	if e.tracer == nil || e.Conn == nil || len(e.tracer.List) == 0 {
+// noteFilter tells the flags of seccomp(2) that a filter is loaded with. Its loading itself is not logged when it
+// comes after start, or keeps init from logging.
+func (p *planner) noteFilter(f *seccomp.Filter) {
+	if f == nil || !p.opts.Debug {
+		return
+	}
+	p.add("linux.seccomp.flags", &Note{fmt.Sprintf("seccomp filter flags: %d", f.LoadFlags())})
+}
+
+// log writes a step that is about to be done to the parent's log.
+func (e *Env) log(entry *Entry) error {
+	if !e.traced || e.Conn == nil {
 		return nil
 	}
-	err := e.Conn.Send(MsgTrace, wire.Marshal(nil, e.tracer.Spans))
-	e.tracer.List = nil
-	return err
+	return e.Conn.Send(MsgLog, wire.Marshal(nil, Log{Level: "debug", Text: entry.Step.String(), Field: entry.Field}))
 }

@@ -247,10 +247,11 @@ func (b *creation) spawn() error {
 	}
 	defer theirs.Close()
 	c := b.command(theirs, dir, outside)
-	if b.init, err = c.Start(); err != nil {
+	if b.init, err = startScored(c, b.spec.Process, b.options.RootlessCaller); err != nil {
 		_ = conn.Close()
 		return err
 	}
+	logrus.Debugf("init is process %d", b.init.Pid)
 	b.conn = conn
 	b.spawned = b.trace.Now()
 	return nil
@@ -281,13 +282,6 @@ func (b *creation) joinRDT() error {
 		return nil
 	}
 	return b.rdt.Join(b.pid)
-}
-
-func (b *creation) setOOMScore() error {
-	if p := b.spec.Process; p != nil && p.OOMScoreAdj != nil {
-		return setOOMScore(b.pid, *p.OOMScoreAdj, b.options.RootlessCaller)
-	}
-	return nil
 }
 
 func (b *creation) mapped(pid int) error {

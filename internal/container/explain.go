@@ -122,6 +122,7 @@ func (b *creation) saySpawn(d *explain.Document) (err error) {
 			return err
 		}
 	}
+	b.sayScored(d, true)
 	return nil
 }
 
@@ -129,7 +130,11 @@ func (b *creation) sayOp(d *explain.Document, ops []spawn.Op, i int) error {
 	o := &ops[i]
 	switch o.Task {
 	case spawn.Place:
-		return b.say(d, placeSteps[:])
+		if err := b.say(d, placeSteps[:]); err != nil {
+			return err
+		}
+		b.sayScored(d, false)
+		return nil
 	case spawn.Map:
 		b.sayMapped(d)
 		return nil

@@ -88,11 +88,12 @@ func (b *creation) sayJoinRDT(d *explain.Document) error {
 	return nil
 }
 
-func (b *creation) saySetOOMScore(d *explain.Document) error {
-	if p := b.spec.Process; p != nil && p.OOMScoreAdj != nil {
+// sayScored says what startScored does when the child has been placed, or at the end.
+func (b *creation) sayScored(d *explain.Document, end bool) {
+	if p := b.spec.Process; p != nil && p.OOMScoreAdj != nil && end != b.options.RootlessCaller {
+		d.As(explain.Parent, "create")
 		d.Add("process.oomScoreAdj", "write oom_score_adj "+strconv.Itoa(*p.OOMScoreAdj))
 	}
-	return nil
 }
 
 func (b *creation) saySetLimits(d *explain.Document) error {

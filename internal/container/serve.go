@@ -10,7 +10,6 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"mydocker/internal/fault"
-	"mydocker/internal/hooks"
 	"mydocker/internal/jsondoc"
 	"mydocker/internal/netdev"
 	"mydocker/internal/scm"
@@ -61,7 +60,7 @@ func (b *creation) request(m *message) error {
 	switch m.Kind {
 	case libinit.MsgSource:
 		return b.sendSource(m.Body)
-	case libinit.MsgTrace:
+	case libinit.MsgSpans:
 		return takeSpans(b.trace, m.Body, b.init.Pid, b.spawned)
 	case libinit.MsgConsole:
 		return b.answer(m, func() ([]byte, error) { return nil, takeFile(m, b.console) })
@@ -96,7 +95,11 @@ func logLine(body []byte) error {
 	if err != nil {
 		return fault.New(fault.Internal, "", err)
 	}
-	logrus.StandardLogger().Log(level, l.Text)
+	entry := logrus.NewEntry(logrus.StandardLogger())
+	if l.Field != "" {
+		entry = entry.WithField("field", l.Field)
+	}
+	entry.Log(level, l.Text)
 	return nil
 }
 
@@ -197,7 +200,7 @@ func (b *creation) runHooksOf(kind string, list []specs.Hook) error {
 	}
 	ctx, stop := b.catcher.Context()
 	defer stop()
-	return hooks.Run(ctx, list, kind, b.creating(), b.opts.Bundle)
+	return b.hookPlace().Run(ctx, list, kind, b.creating())
 }
 
 // ready does what has to wait until init has made its threads and its memory.

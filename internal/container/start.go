@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
-	"mydocker/internal/hooks"
 	"mydocker/internal/rawfile"
 	"mydocker/internal/signals"
 	"mydocker/internal/wire"
@@ -46,7 +45,7 @@ func (c *Container) startWith(catcher *signals.Catcher) error {
 	}
 	state := c.specState(specs.StateRunning, c.rec.Init.Pid)
 	begin = c.store.Trace.Now()
-	if err := hooks.Run(ctx, c.rec.Poststart, "poststart", state, c.rec.Bundle); err != nil {
+	if err := c.hookPlace().Run(ctx, c.rec.Poststart, "poststart", state); err != nil {
 		return errors.Join(err, c.locked(c.stopAndDestroy))
 	}
 	c.store.Trace.Done("poststart hooks", begin)

@@ -29,7 +29,6 @@ var makeSteps = [...]step{
 var placeSteps = [...]step{
 	{"join cgroup", (*creation).joinCgroup, (*creation).sayJoinCgroup},
 	{"join resctrl group", (*creation).joinRDT, (*creation).sayJoinRDT},
-	{"set oom_score_adj", (*creation).setOOMScore, (*creation).saySetOOMScore},
 }
 
 // hookSteps are what the host has to do between namespaces and pivot_root: devices and other limits that cannot hurt

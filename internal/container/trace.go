@@ -13,7 +13,7 @@ func askTrace(l *trace.Log, conn *seqpacket.Conn) error {
 	if l == nil {
 		return nil
 	}
-	return conn.Send(libinit.MsgTrace, nil)
+	return conn.Send(libinit.MsgSpans, nil)
 }
 
 // takeSpans records what init has traced. spawned is when it was executed.

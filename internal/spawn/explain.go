@@ -31,8 +31,8 @@ func (c *Command) Explain() ([]Op, error) {
 		return nil, err
 	}
 	defer s.close()
-	made := uintptr(s.args.flags)
-	list := append(make([]Op, 0, len(s.ops)+2), Op{Text: s.cloneText(), Flags: made & namespaceFlags}, Op{Task: Place})
+	made := s.early()
+	list := append(make([]Op, 0, len(s.ops)+2), Op{Text: s.cloneText(), Flags: made}, Op{Task: Place})
 	if made&unix.CLONE_NEWUSER != 0 {
 		list = append(list, Op{Task: Map})
 	}
@@ -53,7 +53,7 @@ func (c *Command) Explain() ([]Op, error) {
 }
 
 func (s *spawn) cloneText() string {
-	text := "clone " + flagNames(uintptr(s.args.flags))
+	text := "clone " + flagNames(s.early())
 	if s.Cgroup != nil {
 		text += " into cgroup " + s.Cgroup.Name()
 	}
