@@ -61,6 +61,14 @@ func (c *Cgroup) Set() error {
 	if len(c.saved.Hierarchies) == 0 {
 		return nil
 	}
+	if err := c.setResources(); err != nil || c.saved.Unit != nil {
+		return err
+	}
+	return c.setDevices(c.rules)
+}
+
+// setResources does that for everything but the devices, which a systemd unit has among its properties.
+func (c *Cgroup) setResources() error {
 	r := *c.resources
 	if err := c.checkLeast(r.Memory); err != nil {
 		return err
@@ -70,18 +78,13 @@ func (c *Cgroup) Set() error {
 	}
 	unit := c.saved.Unit != nil
 	r.SkipDevices = !unit
-	if c.limited || unit {
-		if err := c.setLimits(&r); err != nil {
-			return err
-		}
-		if err := c.setExtra(&r, &c.extra); err != nil {
-			return err
-		}
-	}
-	if unit {
+	if !c.limited && !unit {
 		return nil
 	}
-	return c.setDevices(c.rules)
+	if err := c.setLimits(&r); err != nil {
+		return err
+	}
+	return c.setExtra(&r, &c.extra)
 }
 
 // setLimits has the library apply what it knows.

@@ -1,7 +1,6 @@
 package container
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"time"
@@ -52,12 +51,6 @@ func (c *Container) Detail() (*Detail, error) {
 type waits struct {
 	By    process `json:"by"`
 	Hooks string  `json:"hooks"` // "createRuntime"
-}
-
-// runHooksOf runs the hooks of one kind in the runtime's namespaces.
-func (c *Container) runHooksOf(ctx context.Context, kind string, list []specs.Hook, state *specs.State) error {
-	defer c.announce(kind, list)()
-	return c.hookPlace().Run(ctx, list, kind, state)
 }
 
 // announce says that this command waits for hooks, until the function that it returns is called. Containers without

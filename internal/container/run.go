@@ -64,13 +64,18 @@ func (c *Container) run(f *foreground, o *RunOptions) (int, error) {
 		return 0, nil
 	}
 	defer c.relayNotify()()
+	log := c.store.Trace
+	start := log.Now()
 	status, err := f.wait(c.child)
 	if err != nil {
 		return 0, err
 	}
+	log.Done("wait for the program's end", start)
 	err = c.sawEnd(status, o.Keep)
 	if !o.Keep {
+		start = log.Now()
 		err = c.ifThere(func() error { return c.destroy(true) })
+		log.Done("delete", start)
 	}
 	return signals.ExitCode(status), err
 }

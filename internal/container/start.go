@@ -29,6 +29,7 @@ func (c *Container) Start() error {
 
 // startWith lets a signal to the command that has made the container end it.
 func (c *Container) startWith(catcher *signals.Catcher) error {
+	begin := c.store.Trace.Now()
 	var done func()
 	err := c.locked(func() error {
 		err := c.start(catcher)
@@ -40,6 +41,7 @@ func (c *Container) startWith(catcher *signals.Catcher) error {
 	if err != nil {
 		return fault.During(fault.Start, err)
 	}
+	c.store.Trace.Done("start", begin)
 	if len(c.rec.Poststart) == 0 {
 		return nil
 	}
@@ -50,11 +52,13 @@ func (c *Container) startWith(catcher *signals.Catcher) error {
 		defer stop()
 	}
 	state := c.specState(specs.StateRunning, c.rec.Init.Pid)
+	begin = c.store.Trace.Now()
 	err = c.hookPlace().Run(ctx, c.rec.Poststart, "poststart", state)
 	done()
 	if err != nil {
 		return errors.Join(err, c.locked(c.stopAndDestroy))
 	}
+	c.store.Trace.Done("poststart hooks", begin)
 	return nil
 }
 
@@ -119,8 +123,13 @@ func (c *Container) release(catcher *signals.Catcher) error {
 	if err := os.Remove(c.path(execFIFO)); err != nil {
 		return fault.New(fault.StateDirectory, "", err)
 	}
+	begin := c.store.Trace.Now()
 	if err := c.listen(report, catcher); err != nil {
 		return err
+	}
+	if log := c.store.Trace; log != nil {
+		log.Name(c.rec.Init.Pid, libinit.Name)
+		log.Add(c.rec.Init.Pid, "execute program", "process.args", begin, log.Now())
 	}
 	return os.Remove(c.path(reportFIFO))
 }
