@@ -164,6 +164,7 @@ func app(args []string) *cli.Command {
 			root.Commands = append(root.Commands, command(n)())
 		}
 	}
+	cli.HelpPrinter = printHelp
 	for _, c := range root.Commands {
 		c.OnUsageError = usageError
 		c.HideHelpCommand = true
@@ -194,6 +195,8 @@ func command(name string) func() *cli.Command {
 		return completionCommand
 	case completeName:
 		return completeCommand
+	case manName:
+		return manCommand
 	case "create":
 		return createCommand
 	case "delete":
