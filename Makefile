@@ -89,3 +89,12 @@ BENCHFLAGS ?=
 .PHONY: bench
 bench: mydocker
 	$(GO) run ./bench -mydocker $(abspath $(OUT)) $(BENCHFLAGS)
+
+# The integration suite of runc, from a checkout of it at SUITE, run against mydocker, and against CONTROL if that is given.
+# FILES are names of bats files; without, all.
+SUITE   ?=
+CONTROL ?=
+FILES   ?=
+.PHONY: test-compat
+test-compat: mydocker
+	SUITE=$(SUITE) RUNTIME=$(abspath $(OUT)) CONTROL=$(CONTROL) test/compat/run $(FILES)

@@ -11,12 +11,14 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/urfave/cli/v3"
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/container"
+	"mydocker/internal/entry"
 	"mydocker/internal/fault"
 	"mydocker/internal/logs"
 	"mydocker/internal/rawfile"
@@ -34,40 +36,44 @@ var (
 )
 
 func main() {
+	entry.Stack()
 	// What runs inside is dispatched before anything of the command line is touched.
 	if os.Args[0] == libinit.Name {
 		os.Exit(libinit.Main(os.Args))
 	}
-	quietMonitor()
+	promptTimers()
 	os.Exit(run(os.Args))
 }
 
-// quietMonitor makes the timer of the Go runtime's monitor thread late (PR_SET_TIMERSLACK, prctl(2)): it would wake up
-// every 20 µs to look for goroutines that hold a processor for long, of which a short command has none.
-func quietMonitor() {
-	if thread := monitorThread(); thread != "" {
-		_ = rawfile.Write("/proc/"+thread+"/timerslack_ns", []byte("100000000"))
+// promptTimers gives the threads their timer slack back: what they start inherits it. Only the runtime's monitor thread
+// keeps its late timers: it looks for goroutines that hold a processor for long, of which a short command has none.
+func promptTimers() {
+	if entry.Slack() == 0 {
+		return
+	}
+	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0) // the thread's default is that of its start
+	slack := []byte(strconv.FormatInt(entry.Slack(), 10))
+	for i, thread := range threads() {
+		if i > 1 { // the main thread, and the monitor
+			_ = rawfile.Write("/proc/"+thread+"/timerslack_ns", slack)
+		}
 	}
 }
 
-// monitorThread is the number of the first thread that the process has made: the kernel lists threads by age. A guess
-// from the number of the process would be wrong wherever others start processes, too.
-func monitorThread() string {
+// threads are the numbers of the process's threads, in the order of their age.
+func threads() []string {
 	fd, err := unix.Open("/proc/self/task", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return ""
+		return nil
 	}
 	defer unix.Close(fd)
-	var entries [512]byte
+	var entries [1024]byte
 	n, err := unix.Getdents(fd, entries[:])
 	if err != nil {
-		return ""
+		return nil
 	}
-	var names [8]string
-	if _, count, threads := unix.ParseDirent(entries[:n], 2, names[:0]); count == 2 {
-		return threads[1]
-	}
-	return ""
+	_, _, names := unix.ParseDirent(entries[:n], -1, make([]string, 0, 8))
+	return names
 }
 
 // status is an exit code that is no error of ours, or one that an error asks for.

@@ -92,7 +92,11 @@ func (e *Env) run() error {
 	if err != nil {
 		return fault.New(fault.Internal, "", err)
 	}
-	for _, entry := range plan {
+	for i := range plan {
+		entry := &plan[i]
+		if err := e.log(entry); err != nil {
+			return err
+		}
 		if err := entry.Step.Do(e); err != nil {
 			return fault.At(entry.Field, err)
 		}

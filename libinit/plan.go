@@ -23,6 +23,7 @@ func (p *planner) add(field string, s Step) {
 // without looking at the host, is returned as a *fault.Error that names the field.
 func NewPlan(spec *specs.Spec, opts *Options) (Plan, error) {
 	return build(&planner{spec: spec, opts: opts},
+		(*planner).trace,
 		(*planner).rootfs,
 		(*planner).mounts,
 		(*planner).devices,
@@ -43,6 +44,7 @@ func NewExecPlan(spec *specs.Spec, process *specs.Process, opts *Options) (Plan,
 	s := *spec
 	s.Process = process
 	return build(&planner{spec: &s, opts: opts},
+		(*planner).trace,
 		(*planner).execRoot,
 		(*planner).execConsole,
 		(*planner).execProcess,

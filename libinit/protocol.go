@@ -24,6 +24,7 @@ type Failure struct {
 type Log struct {
 	Level string // as logrus names it: "warning", "debug"
 	Text  string
+	Field string // of config.json, which the line is about; "" without
 }
 
 // Source asks the parent for the source of a mount, by its index in the spec's mounts: opened with

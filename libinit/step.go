@@ -31,6 +31,7 @@ type Env struct {
 	// Preserved is how many descriptors from 3 on are the program's.
 	Preserved int
 
+	traced  bool     // steps are logged
 	gate    *os.File // the exec FIFO, open for reading and writing
 	report  *os.File // the FIFO on which start hears why the program could not be executed
 	proc    *os.File // see Proc

@@ -13,8 +13,6 @@ import (
 	"github.com/opencontainers/cgroups/fs2"
 	"golang.org/x/sys/unix"
 
-	_ "github.com/opencontainers/cgroups/devices" // what the library sets device rules with
-
 	"mydocker/internal/fault"
 )
 
@@ -41,6 +39,7 @@ func (c *Cgroup) library() (lib.Manager, error) {
 	if c.manager != nil {
 		return c.manager, nil
 	}
+	ownDevices()
 	var err error
 	switch {
 	case c.saved.Unit != nil:
@@ -154,13 +153,13 @@ func (c *Cgroup) setDevices(rules *ruleset) error {
 		return fault.New(fault.Cgroup, resourcesField+"devices", errors.New("cgroup controller devices is not mounted: devices cannot be kept from the container"))
 	}
 	var err error
-	switch r := (&lib.Resources{Devices: rules.library()}); {
+	switch {
 	case c.saved.Layout == V2:
-		err = lib.DevicesSetV2(h.dir(), r)
+		err = rules.attachProgram(h.dir(), h.fresh)
 	case h.fresh:
 		err = rules.writeRules(h.dir())
 	default:
-		err = lib.DevicesSetV1(h.dir(), r)
+		err = rules.changeRules(h.dir())
 	}
 	if err == nil || c.mayLackDevices(err) {
 		return nil

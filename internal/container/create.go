@@ -246,6 +246,7 @@ func (b *creation) spawn(gate, report *os.File) error {
 		_ = conn.Close()
 		return err
 	}
+	logrus.Debugf("init is process %d", b.init.Pid)
 	b.conn = conn
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"runtime"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/cgroups"
@@ -154,6 +155,7 @@ func (x *execution) spawn() error {
 		_ = conn.Close()
 		return err
 	}
+	logrus.Debugf("init is process %d", x.init.Pid)
 	x.conn = conn
 	return nil
 }

@@ -9,7 +9,6 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/sirupsen/logrus"
 
-	"mydocker/internal/hooks"
 	"mydocker/internal/jsondoc"
 	"mydocker/internal/rawfile"
 )
@@ -58,7 +57,7 @@ type waits struct {
 // runHooksOf runs the hooks of one kind in the runtime's namespaces.
 func (c *Container) runHooksOf(ctx context.Context, kind string, list []specs.Hook, state *specs.State) error {
 	defer c.announce(kind, list)()
-	return hooks.Run(ctx, list, kind, state, c.rec.Bundle)
+	return c.hookPlace().Run(ctx, list, kind, state)
 }
 
 // announce says that this command waits for hooks, until the function that it returns is called. Containers without

@@ -94,7 +94,11 @@ func logLine(body []byte) error {
 	if err != nil {
 		return fault.New(fault.Internal, "", err)
 	}
-	logrus.StandardLogger().Log(level, l.Text)
+	entry := logrus.NewEntry(logrus.StandardLogger())
+	if l.Field != "" {
+		entry = entry.WithField("field", l.Field)
+	}
+	entry.Log(level, l.Text)
 	return nil
 }
 

@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
-	"mydocker/internal/hooks"
 	"mydocker/internal/rawfile"
 	"mydocker/internal/signals"
 	"mydocker/internal/wire"
@@ -48,7 +47,7 @@ func (c *Container) startWith(catcher *signals.Catcher) error {
 		defer stop()
 	}
 	state := c.specState(specs.StateRunning, c.rec.Init.Pid)
-	err = hooks.Run(ctx, c.rec.Poststart, "poststart", state, c.rec.Bundle)
+	err = c.hookPlace().Run(ctx, c.rec.Poststart, "poststart", state)
 	done()
 	if err != nil {
 		return errors.Join(err, c.locked(c.stopAndDestroy))
