@@ -174,6 +174,7 @@ func app(args []string) *cli.Command {
 			root.Commands = append(root.Commands, command(n)())
 		}
 	}
+	cli.HelpPrinter = printHelp
 	for _, c := range root.Commands {
 		c.OnUsageError = usageError
 		c.HideHelpCommand = true
@@ -206,6 +207,8 @@ func command(name string) func() *cli.Command {
 		return completionCommand
 	case completeName:
 		return completeCommand
+	case manName:
+		return manCommand
 	case "create":
 		return createCommand
 	case "delete":
