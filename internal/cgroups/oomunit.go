@@ -12,42 +12,49 @@ import (
 // lastWord is how long the watcher of a unit may take to tell what it has seen.
 const lastWord = 2 * time.Second
 
-// FollowOOM returns a function that tells, once the container's process has ended, whether the kernel has killed for
-// want of memory in the cgroup. The counters of a unit's v2 cgroup have to be watched for it: systemd removes the
-// cgroup the moment that it is empty.
-func (c *Cgroup) FollowOOM() func() (bool, error) {
+// FollowOOM returns what OOM is to be asked by once the container's process has ended. The counters of a unit's v2
+// cgroup have to be watched for it: systemd removes the cgroup the moment that it is empty.
+func (c *Cgroup) FollowOOM() func() (kills, limit uint64, err error) {
 	if c.saved.Unit == nil || c.saved.Layout != V2 {
-		return c.OOMKilled
+		return c.OOM
 	}
 	w := &oomWatcher{c: c, done: make(chan struct{})}
 	f, err := watchInotify(c.main().dir())
 	if err != nil {
-		return c.OOMKilled
+		return c.OOM
 	}
-	w.above = w.killsAbove()
+	w.look()
 	go w.run(f)
-	return func() (bool, error) {
-		if killed, err := c.OOMKilled(); killed || err != nil {
-			return killed, err
+	return func() (uint64, uint64, error) {
+		if kills, limit, err := c.OOM(); err == nil {
+			return kills, limit, nil
 		}
-		if !c.Exists() {
-			select {
-			case <-w.done:
-			case <-time.After(lastWord):
-			}
+		select {
+		case <-w.done:
+		case <-time.After(lastWord):
 		}
 		_ = f.Close()
 		<-w.done
-		return w.killed, nil
+		return w.kills, w.limit, nil
 	}
 }
 
 // oomWatcher reads the counters whenever the kernel says that they have changed.
 type oomWatcher struct {
-	c      *Cgroup
-	above  uint64 // kills in the slice, the last time that was looked
-	killed bool
-	done   chan struct{} // closed when the cgroup is gone, or nobody asks any more
+	c            *Cgroup
+	kills, limit uint64        // the last time that the cgroup was there
+	above        uint64        // kills in the slice, at that time
+	done         chan struct{} // closed when the cgroup is gone, or nobody asks any more
+}
+
+// look reads the counters, and tells whether they are still there.
+func (w *oomWatcher) look() bool {
+	kills, limit, err := w.c.OOM()
+	if err != nil || !w.c.Exists() {
+		return false
+	}
+	w.kills, w.limit, w.above = kills, limit, w.killsAbove()
+	return true
 }
 
 func (w *oomWatcher) run(f *os.File) {
@@ -58,14 +65,14 @@ func (w *oomWatcher) run(f *os.File) {
 		if err != nil {
 			return
 		}
-		kills, _ := w.c.oomKills()
-		w.killed = w.killed || kills > 0
-		if !w.c.Exists() {
-			// Too late for its own counters. Those above have the kill, too.
-			w.killed = w.killed || memoryEvent(buf[:n]) && w.killsAbove() > w.above
-			return
+		if w.look() {
+			continue
 		}
-		w.above = w.killsAbove()
+		// Too late for its own counters. Those above have its kills, too.
+		if above := w.killsAbove(); memoryEvent(buf[:n]) && above > w.above {
+			w.kills += above - w.above
+		}
+		return
 	}
 }
 

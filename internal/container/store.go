@@ -16,6 +16,7 @@ import (
 	"mydocker/internal/notify"
 	"mydocker/internal/rawfile"
 	"mydocker/internal/spawn"
+	"mydocker/internal/trace"
 )
 
 // Errors whose texts engines match.
@@ -44,6 +45,7 @@ type Store struct {
 	Systemd  bool   // --systemd-cgroup
 	Rootless RootlessMode
 	Debug    bool // init logs too
+	Trace    *trace.Log
 }
 
 // Container is a handle of one container. Its directory stays open, so that a directory of the same name that
@@ -52,9 +54,10 @@ type Container struct {
 	store *Store
 	dir   *os.File
 	rec   record
-	spec  *specs.Spec    // see Spec
-	child *spawn.Process // init, in the command that has created it
-	relay *notify.Relay  // of the command that starts it, where a service manager is to be told
+	spec  *specs.Spec                             // see Spec
+	child *spawn.Process                          // init, in the command that has created it
+	oom   func() (kills, limit uint64, err error) // see followOOM
+	relay *notify.Relay                           // of the command that starts it, where a service manager is to be told
 }
 
 // ID is the container's name.
@@ -66,6 +69,8 @@ const (
 	configFile = "config.json"
 	execFIFO   = "exec.fifo"
 	reportFIFO = "report.fifo"
+	waitsFile  = "waits.json"
+	endFile    = "end.json"
 	notifyDir  = "notify"
 )
 

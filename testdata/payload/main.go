@@ -58,6 +58,7 @@ func init() {
 		"fork":     fork,
 		"child":    child,
 		"orphan":   orphan,
+		"ramdisk":  ramdisk,
 		"sched":    sched,
 		"getxattr": getxattr,
 		"recvtty":  recvTTY,
