@@ -182,7 +182,8 @@ func unknownCommand(root *cli.Command, asked string) error {
 
 func commandNames() []string {
 	return []string{
-		"create", "delete", "events", "exec", "features", "kill", "list", "pause", "ps", "resume", "run", "spec", "start",
+		"checkpoint", "create", "delete", "events", "exec", "features", "kill", "list", "pause", "ps", "restore", "resume",
+		"run", "spec", "start",
 		"state", "update",
 	}
 }
@@ -190,6 +191,8 @@ func commandNames() []string {
 // command is what makes a command, nil for an unknown one.
 func command(name string) func() *cli.Command {
 	switch name {
+	case "checkpoint":
+		return checkpointCommand
 	case "create":
 		return createCommand
 	case "delete":
@@ -208,6 +211,8 @@ func command(name string) func() *cli.Command {
 		return pauseCommand
 	case "ps":
 		return psCommand
+	case "restore":
+		return restoreCommand
 	case "resume":
 		return resumeCommand
 	case "run":

@@ -33,6 +33,11 @@ func (c *Container) startWith(catcher *signals.Catcher) error {
 	if err := c.locked(func() error { return c.start(catcher) }); err != nil {
 		return err
 	}
+	return c.runPoststart(catcher)
+}
+
+// runPoststart runs the poststart hooks. One that fails ends the container.
+func (c *Container) runPoststart(catcher *signals.Catcher) error {
 	if len(c.rec.Poststart) == 0 {
 		return nil
 	}

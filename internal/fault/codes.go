@@ -29,4 +29,5 @@ const (
 	Timeout        Code = "E_TIMEOUT"          // something did not answer in time
 	Internal       Code = "E_INTERNAL"         // a bug in mydocker
 	StateDirectory Code = "E_STATE_DIRECTORY"  // the state directory cannot be read or written
+	CRIU           Code = "E_CRIU"             // criu could not save or restore the processes
 )

@@ -73,6 +73,7 @@ func init() {
 		"connect":  connect,
 		"busy":     busy,
 		"exe":      exe,
+		"counter":  counter,
 		"proc":     func(a []string) error { return cat([]string{"/proc/self/" + a[0]}) },
 	}
 }
