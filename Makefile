@@ -3,7 +3,7 @@ PREFIX  ?= /usr/local
 VERSION ?= 0.1.0
 COMMIT  ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 TAGS    := urfave_cli_no_template
-LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -E mydocker_entry
 GO      ?= go
 # The commit is given above. Where the checkout is another user's, git answers nothing, and then go build fails.
 export GOFLAGS += -buildvcs=false

@@ -241,7 +241,7 @@ func (b *creation) spawn(gate, report *os.File) error {
 		UserRoot: b.options.UserNamespace, Cgroup: dir, OpenFiles: openFiles, Outside: outside, TimeOffsets: timeOffsets(b.spec.Linux.TimeOffsets),
 		Placed: b.placed, Mapped: b.mapped,
 	}
-	if b.init, err = c.Start(); err != nil {
+	if b.init, err = startScored(c, b.spec.Process, b.options.RootlessCaller); err != nil {
 		_ = conn.Close()
 		return err
 	}
@@ -258,9 +258,6 @@ func (b *creation) placed(pid int) error {
 		if err := b.rdt.Join(pid); err != nil {
 			return err
 		}
-	}
-	if p := b.spec.Process; p != nil && p.OOMScoreAdj != nil {
-		return setOOMScore(pid, *p.OOMScoreAdj, b.options.RootlessCaller)
 	}
 	return nil
 }

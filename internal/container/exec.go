@@ -150,7 +150,7 @@ func (x *execution) spawn() error {
 		JoinPid: target, JoinFlags: flags, Privileged: x.privileged, UserRoot: inUser, Cgroup: dir, OpenFiles: openFiles,
 		Placed: x.placed,
 	}
-	if x.init, err = startOn(x.opts.Process, command); err != nil {
+	if x.init, err = startOn(x.opts.Process, command, !x.privileged); err != nil {
 		_ = conn.Close()
 		return err
 	}
@@ -159,13 +159,13 @@ func (x *execution) spawn() error {
 }
 
 // startOn starts a process on the CPUs of execCPUAffinity.initial: a child inherits them from the thread that makes it.
-func startOn(p *specs.Process, command *spawn.Command) (*spawn.Process, error) {
+func startOn(p *specs.Process, command *spawn.Command, rootless bool) (*spawn.Process, error) {
 	cpus, err := libinit.InitialAffinity(p)
 	if err != nil {
 		return nil, err
 	}
 	if cpus == nil {
-		return command.Start()
+		return startScored(command, p, rootless)
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -176,7 +176,7 @@ func startOn(p *specs.Process, command *spawn.Command) (*spawn.Process, error) {
 	if err := cpus.Do(nil); err != nil {
 		return nil, fault.At("process.execCPUAffinity.initial", err)
 	}
-	return command.Start()
+	return startScored(command, p, rootless)
 }
 
 func (x *execution) cgroupDir() (*os.File, error) {
@@ -196,9 +196,6 @@ func (x *execution) placed(pid int) error {
 		if err := rdt.Load(x.rec.RDT).Join(pid); err != nil {
 			return err
 		}
-	}
-	if score := x.opts.Process.OOMScoreAdj; score != nil {
-		return setOOMScore(pid, *score, !x.privileged)
 	}
 	return nil
 }

@@ -10,9 +10,10 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"mydocker/internal/entry"
 	"mydocker/internal/fault"
-	"mydocker/internal/nofile"
 	"mydocker/internal/rawfile"
+	"mydocker/internal/spawn"
 )
 
 // rlimits are the resource limits of setrlimit(2) by their names in config.json. The numbers are the same on all
@@ -28,7 +29,7 @@ func rlimits() map[string]int {
 // setRlimits sets the program's limits on init from outside: the runtime may be allowed to raise what init, in a
 // user namespace, is not. Without a limit of its own, the number of open files is what the runtime was started with.
 func setRlimits(pid int, p *specs.Process) error {
-	cur, hard := nofile.Original()
+	cur, hard := entry.OpenFiles()
 	open := unix.Rlimit{Cur: cur, Max: hard}
 	if p != nil {
 		for i, l := range p.Rlimits {
@@ -65,6 +66,37 @@ func setOOMScore(pid, score int, rootless bool) error {
 		return nil
 	}
 	return fault.New(fault.Process, "process.oomScoreAdj", fmt.Errorf("set oom_score_adj to %d: %w", score, errors.Unwrap(err)))
+}
+
+// startScored starts init with the oom score of the configured process, if it has one. The kernel gives a score to all
+// processes that share a memory, so it is set after execve, or before it in a memory of its own where the files of
+// init in /proc, which is not dumpable, are not the caller's.
+func startScored(c *spawn.Command, process *specs.Process, rootless bool) (*spawn.Process, error) {
+	if process == nil || process.OOMScoreAdj == nil {
+		return c.Start()
+	}
+	score := *process.OOMScoreAdj
+	if rootless {
+		placed := c.Placed
+		c.OwnMemory = true
+		c.Placed = func(pid int) error {
+			if err := placed(pid); err != nil {
+				return err
+			}
+			return setOOMScore(pid, score, true)
+		}
+		return c.Start()
+	}
+	p, err := c.Start()
+	if err != nil {
+		return nil, err
+	}
+	if err := setOOMScore(p.Pid, score, false); err != nil {
+		p.Kill()
+		_ = p.Pidfd.Close()
+		return nil, err
+	}
+	return p, nil
 }
 
 // timeOffsets is what timens_offsets takes (time_namespaces(7)).

@@ -37,7 +37,7 @@ func (s *spawn) explain(r *report) error {
 
 // cloneError makes the error of the first clone.
 func (s *spawn) cloneError(errno syscall.Errno) error {
-	e := &Error{Op: "clone " + flagNames(uintptr(s.args.flags)), Errno: errno}
+	e := &Error{Op: "clone " + flagNames(uintptr(s.first.args.flags)), Errno: errno}
 	if s.Cgroup != nil {
 		// These the kernel has for the cgroup alone (clone(2)).
 		switch errno {

@@ -126,9 +126,8 @@ func UserNamespace(uids, gids []specs.LinuxIDMapping) (*os.File, error) {
 		return nil, err
 	}
 	defer s.close()
-	s.args.flags = unix.CLONE_NEWUSER
 	s.wait()
-	if err := s.clone(); err != nil {
+	if err := s.clone(unix.CLONE_NEWUSER); err != nil {
 		return nil, err
 	}
 	defer s.process.Pidfd.Close()
