@@ -1,21 +1,16 @@
 package criu
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"github.com/checkpoint-restore/go-criu/v8/rpc"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"mydocker/internal/fault"
 )
-
-// descriptorsFile is in the image directory and tells where the standard streams led. It has runc's name and form.
-const descriptorsFile = "descriptors.json"
 
 // Dump saves the process pid, which is the container's init, and all its children. Unless the options say otherwise
 // criu ends them then. After an error they run on.
@@ -37,11 +32,6 @@ func (o *Options) Dump(pid int, spec *specs.Spec, h *Host) error {
 	}
 	if err := o.dumpOptions(c, pid, spec, h); err != nil {
 		return err
-	}
-	if !o.PreDump {
-		if err := o.saveDescriptors(pid); err != nil {
-			return err
-		}
 	}
 	return c.run(path)
 }
@@ -92,34 +82,29 @@ func (o *Options) dumpOptions(c *call, pid int, spec *specs.Spec, h *Host) error
 		opts.StatusFd = ptr(c.inherit(os.NewFile(uintptr(o.StatusFD), "status")))
 	}
 	c.notify = func(string, int, []*os.File) error { return nil }
-	external, err := externalMounts(pid, spec)
+	all, err := mountsOf(pid)
 	if err != nil {
+		return fault.New(fault.CRIU, "", fmt.Errorf("read the container's mounts: %w", err))
+	}
+	if opts.External, err = externalMounts(pid, spec, all); err != nil {
 		return fault.New(fault.CRIU, "", fmt.Errorf("find the mounts that come from the host: %w", err))
 	}
 	namespaces, err := externalNamespaces(pid, spec)
 	if err != nil {
 		return err
 	}
-	opts.External = append(external, namespaces...)
-	return nil
-}
-
-// saveDescriptors writes where the standard streams lead: a restore gives its own in place of pipes.
-func (o *Options) saveDescriptors(pid int) error {
-	var paths [3]string
-	for fd := range paths {
-		to, err := os.Readlink("/proc/" + strconv.Itoa(pid) + "/fd/" + strconv.Itoa(fd))
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fault.New(fault.CRIU, "", err)
-		}
-		paths[fd] = to
-	}
-	b, err := json.Marshal(paths)
-	if err == nil {
-		err = os.WriteFile(filepath.Join(o.ImagePath, descriptorsFile), b, 0o600)
-	}
+	streams, err := streamsOf(pid, all)
 	if err != nil {
-		return fault.New(fault.CRIU, "", fmt.Errorf("write %s: %w", descriptorsFile, err))
+		return fault.New(fault.CRIU, "", fmt.Errorf("find the standard streams: %w", err))
 	}
-	return nil
+	for _, stream := range streams {
+		if key, _, ok := fileKey(stream); ok {
+			namespaces = append(namespaces, key)
+		}
+	}
+	opts.External = append(opts.External, namespaces...)
+	if o.PreDump {
+		return nil
+	}
+	return o.saveStreams(streams)
 }

@@ -19,21 +19,11 @@ func external(name, key string) string { return "mnt[" + name + "]:" + key }
 // externalMounts finds the mounts of the container that criu cannot make anew: binds of the spec and what is mounted
 // below them, cgroups without a cgroup namespace, and whatever else shows a part of a filesystem of which the
 // container has no whole, as devices of the host in a user namespace.
-func externalMounts(pid int, spec *specs.Spec) ([]string, error) {
+func externalMounts(pid int, spec *specs.Spec, all []*mountinfo.Info) ([]string, error) {
 	if !hasNamespace(spec, specs.MountNamespace) {
 		return nil, nil
 	}
-	process := "/proc/" + strconv.Itoa(pid)
-	f, err := os.Open(process + "/mountinfo")
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	all, err := mountinfo.GetMountsFromReader(f, nil)
-	if err != nil {
-		return nil, err
-	}
-	root, err := os.Open(process + "/root")
+	root, err := os.Open("/proc/" + strconv.Itoa(pid) + "/root")
 	if err != nil {
 		return nil, err
 	}
@@ -48,6 +38,16 @@ func externalMounts(pid int, spec *specs.Spec) ([]string, error) {
 		}
 	}
 	return list, nil
+}
+
+// mountsOf are the mounts that a process sees.
+func mountsOf(pid int) ([]*mountinfo.Info, error) {
+	f, err := os.Open("/proc/" + strconv.Itoa(pid) + "/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return mountinfo.GetMountsFromReader(f, nil)
 }
 
 // mounts are those of the container while keys are given to them.

@@ -1,11 +1,8 @@
 package criu
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/checkpoint-restore/go-criu/v8/rpc"
@@ -50,7 +47,9 @@ func (o *Options) Restore(stage string, spec *specs.Spec, h *Host, e *Events) er
 		c.opts.Root = &stage
 		c.thread = func() error { return mountRoot(h.Rootfs, stage) }
 	}
-	if err := o.inheritStreams(c); err != nil {
+	closeStreams, err := o.inheritStreams(c)
+	defer closeStreams()
+	if err != nil {
 		return err
 	}
 	closeNamespaces, err := c.restoreNamespaces(spec)
@@ -82,27 +81,6 @@ func (o *Options) restoreOptions(c *call, spec *specs.Spec, h *Host) error {
 	var err error
 	opts.External, err = sources(spec, h)
 	return err
-}
-
-// inheritStreams gives the standard streams of the caller in place of pipes that the process had.
-func (o *Options) inheritStreams(c *call) error {
-	b, err := os.ReadFile(filepath.Join(o.ImagePath, descriptorsFile))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	var paths []string
-	if err == nil {
-		err = json.Unmarshal(b, &paths)
-	}
-	if err != nil {
-		return fault.New(fault.CRIU, "", fmt.Errorf("read %s: %w", descriptorsFile, err))
-	}
-	for fd, file := range []*os.File{os.Stdin, os.Stdout, os.Stderr} {
-		if fd < len(paths) && strings.HasPrefix(paths[fd], "pipe:") {
-			c.opts.InheritFd = append(c.opts.InheritFd, &rpc.InheritFd{Key: &paths[fd], Fd: ptr(c.inherit(file))})
-		}
-	}
-	return nil
 }
 
 // answer meets a notification of criu (https://criu.org/RPC, "Notifications").

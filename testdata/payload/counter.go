@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -19,4 +21,37 @@ func counter(a []string) error {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
+}
+
+// past fails if a counter has not passed a number.
+func past(a []string) error {
+	n, err := count(a[0])
+	if err == nil && n <= number(a[1]) {
+		err = fmt.Errorf("at %d, not past %s", n, a[1])
+	}
+	return err
+}
+
+// counts waits until a counter goes on.
+func counts(a []string) error {
+	first, err := count(a[0])
+	for range 3000 {
+		if err != nil {
+			return err
+		}
+		time.Sleep(10 * time.Millisecond)
+		var n int
+		if n, err = count(a[0]); n > first {
+			return nil
+		}
+	}
+	return fmt.Errorf("still at %d", first)
+}
+
+func count(name string) (int, error) {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(string(b)))
 }

@@ -74,6 +74,8 @@ func init() {
 		"busy":     busy,
 		"exe":      exe,
 		"counter":  counter,
+		"past":     past,
+		"counts":   counts,
 		"proc":     func(a []string) error { return cat([]string{"/proc/self/" + a[0]}) },
 	}
 }
