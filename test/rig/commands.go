@@ -19,7 +19,7 @@ import (
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"bundle": bundle, "set": set, "retry": retry, "status": status, "code": code, "busybox": busybox, "json": jsonValue, "pty": ptyCommand,
-		"setns": setFrom("linux.namespaces"), "setseccomp": setFrom("linux.seccomp"), "refuse": refuse, "broken": broken,
+		"setns": setFrom("linux.namespaces"), "setseccomp": setFrom("linux.seccomp"), "refuse": refuse, "broken": broken, "criu": criu,
 	}
 }
 
@@ -263,6 +263,9 @@ func condition(cond string) (bool, error) {
 			return false, err
 		}
 		return (st.Type == unix.CGROUP2_SUPER_MAGIC) == (cond == "v2"), nil
+	case "criu":
+		works, _ := criuWorks()
+		return works, nil
 	case "systemd":
 		return strings.Contains(os.Getenv("RUNTIME_FLAGS"), "--systemd-cgroup"), nil
 	}

@@ -74,6 +74,9 @@ func init() {
 		"connect":  connect,
 		"busy":     busy,
 		"exe":      exe,
+		"counter":  counter,
+		"past":     past,
+		"counts":   counts,
 		"proc":     func(a []string) error { return cat([]string{"/proc/self/" + a[0]}) },
 	}
 }
