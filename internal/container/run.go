@@ -68,7 +68,7 @@ func (c *Container) run(f *foreground, o *RunOptions) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	c.explainEnd(status)
+	c.explainEnd(status, o.Spec.Process)
 	if !o.Keep {
 		err = c.ifThere(func() error { return c.destroy(true) })
 	}
