@@ -72,5 +72,9 @@ func (e *Env) warn(format string, a ...any) error {
 }
 
 func (e *Env) log(level, text string) error {
-	return e.Conn.Send(MsgLog, wire.Marshal(nil, Log{Level: level, Text: text}))
+	return e.send(&Log{Level: level, Text: text})
+}
+
+func (e *Env) send(l *Log) error {
+	return e.Conn.Send(MsgLog, wire.Marshal(nil, *l))
 }

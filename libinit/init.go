@@ -12,6 +12,7 @@ import (
 	"mydocker/internal/fault"
 	"mydocker/internal/rawfile"
 	"mydocker/internal/seqpacket"
+	"mydocker/internal/trace"
 	"mydocker/internal/wire"
 )
 
@@ -82,6 +83,10 @@ func raiseOpenFiles() error {
 
 func (e *Env) run() error {
 	m, err := e.Conn.Receive()
+	if err == nil && m.Kind == MsgSpans {
+		e.spans = &recorder{began: trace.Clock()}
+		m, err = e.Conn.Receive()
+	}
 	if err != nil {
 		return err
 	}
@@ -92,8 +97,15 @@ func (e *Env) run() error {
 	if err != nil {
 		return fault.New(fault.Internal, "", err)
 	}
-	for _, entry := range plan {
-		if err := entry.Step.Do(e); err != nil {
+	if e.spans != nil {
+		e.spans.add("receive plan", "", e.spans.began)
+	}
+	for i := range plan {
+		entry := &plan[i]
+		if err := e.announce(entry); err != nil {
+			return err
+		}
+		if err := e.do(entry); err != nil {
 			return fault.At(entry.Field, e.during(entry.Step, err))
 		}
 	}
@@ -109,10 +121,18 @@ func (e *Env) during(step Step, err error) error {
 	return &fault.Error{Phase: phase, Step: step.String(), Err: err}
 }
 
+func (e *Env) do(entry *Entry) error {
+	if e.spans != nil {
+		return e.timed(entry)
+	}
+	return entry.Step.Do(e)
+}
+
 // fail tells whoever waits, the parent or start, why init ends.
 func (e *Env) fail(err error) {
 	f := AsFailure(err)
 	if e.Conn != nil {
+		_ = e.tellSpans()
 		_ = e.Conn.Send(MsgFailure, wire.Marshal(nil, f))
 		return
 	}

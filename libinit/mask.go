@@ -3,6 +3,7 @@ package libinit
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -43,6 +44,9 @@ func (s *MaskPaths) Do(e *Env) error {
 	m := masker{env: e, label: s.Label, null: -1, empty: -1}
 	defer m.close()
 	for i, name := range s.Paths {
+		if slices.Contains(s.Paths[:i], name) {
+			continue // it would be a mask of the mask
+		}
 		if err := m.mask(name); err != nil {
 			return fault.New(fault.Mount, fmt.Sprintf("linux.maskedPaths[%d]", i), fmt.Errorf("mask %s: %w", name, err))
 		}

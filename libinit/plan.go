@@ -40,6 +40,7 @@ func Problems(spec *specs.Spec, opts *Options) []error {
 
 func containerParts() []func(*planner) error {
 	return []func(*planner) error{
+		(*planner).trace,
 		(*planner).rootfs,
 		(*planner).mounts,
 		(*planner).devices,
@@ -60,6 +61,7 @@ func NewExecPlan(spec *specs.Spec, process *specs.Process, opts *Options) (Plan,
 	s := *spec
 	s.Process = process
 	return build(&planner{spec: &s, opts: opts},
+		(*planner).trace,
 		(*planner).execRoot,
 		(*planner).execConsole,
 		(*planner).execProcess,

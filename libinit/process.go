@@ -14,7 +14,7 @@ import (
 
 func processKinds() []Step {
 	return []Step{
-		&AskHooks{}, &AskReady{}, &RunHooks{}, &Hostname{}, &Domainname{}, &Loopback{}, &Sysctls{}, &Console{},
+		&Trace{}, &Note{}, &AskHooks{}, &AskReady{}, &RunHooks{}, &Hostname{}, &Domainname{}, &Loopback{}, &Sysctls{}, &Console{},
 		&Keyring{}, &Personality{}, &Umask{}, &NoNewPrivileges{}, &Scheduler{}, &IOPriority{}, &MemoryPolicy{},
 		&Affinity{}, &Label{}, &User{}, &Home{}, &Cwd{}, &Bounding{}, &Capabilities{}, &Lookup{}, &Filter{},
 		&Wait{}, &Exec{},
@@ -86,13 +86,14 @@ func (p *planner) become(first bool) error {
 	if err != nil {
 		return err
 	}
+	p.noteFilter(filter)
 	if filter != nil && filter.Notify {
 		p.add("linux.seccomp", &Filter{*filter})
 		filter = nil
 	}
 	if first {
 		p.add("", &Wait{})
-		filter = p.startContainerHooks(filter)
+		filter = p.startContainerHooks(filter, env, !hasHome)
 	}
 	p.add("process.args", &Exec{Args: args, Env: env, SetHome: !hasHome, ListenPID: p.opts.ListenFDs > 0, Filter: filter})
 	return nil

@@ -162,7 +162,7 @@ func TestRefusals(t *testing.T) {
 			{func(s *specs.Spec) { s.Linux.MemoryPolicy.Nodes = "" }, "requires at least 1 node but got 0"},
 			{func(s *specs.Spec) {
 				s.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: specs.MpolLocal, Nodes: "0-7"}
-			}, "mode MPOL_LOCAL requires 0 nodes but got 8"},
+			}, "MPOL_LOCAL mode requires 0 nodes but got 8"},
 		},
 		"hostname": {
 			{func(s *specs.Spec) { s.Linux.Namespaces = s.Linux.Namespaces[:2] }, "unable to set hostname without a private UTS namespace"},

@@ -3,6 +3,7 @@ package libinit
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -67,6 +68,9 @@ func (s *ReadonlyPaths) String() string { return "make read-only " + strings.Joi
 // Do binds each path over itself, read-only. Other flags of the mount stay as they are.
 func (s *ReadonlyPaths) Do(e *Env) error {
 	for i, name := range s.Paths {
+		if slices.Contains(s.Paths[:i], name) {
+			continue
+		}
 		if err := readonlyPath(e, name); err != nil {
 			return fault.New(fault.Mount, fmt.Sprintf("linux.readonlyPaths[%d]", i), fmt.Errorf("make %s read-only: %w", name, err))
 		}

@@ -184,8 +184,7 @@ func (c *checker) netDevices() {
 func (c *checker) listener() {
 	if s := c.spec.Linux.Seccomp; s != nil && s.ListenerPath != "" {
 		if _, err := os.Stat(s.ListenerPath); os.IsNotExist(err) {
-			c.wrong(fault.Hint(fault.New(fault.Seccomp, "linux.seccomp.listenerPath",
-				fmt.Errorf("failed to connect with seccomp agent: %w", err)), "start the agent first: it listens on this socket"))
+			c.wrong(container.AgentError(err))
 		}
 	}
 }

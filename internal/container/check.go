@@ -11,7 +11,7 @@ import (
 // first.
 func (s *Store) Problems(o *CreateOptions) []error {
 	b := &creation{opts: o, spec: o.Spec}
-	ns, wrong := lookForNamespaces(b.spec)
+	ns, wrong := lookForNamespaces(b.spec, openNamespace)
 	defer ns.close()
 	b.ns = ns
 	privileged := RootOfHost()

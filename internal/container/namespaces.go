@@ -55,9 +55,12 @@ func (n *namespaces) close() {
 	}
 }
 
+// opener opens a namespace of the type of a CLONE_NEW* flag.
+type opener func(path string, flag uintptr) (*os.File, error)
+
 // openNamespaces opens the namespaces that are given by path, once: a path may lead elsewhere later.
-func openNamespaces(spec *specs.Spec) (*namespaces, error) {
-	n, wrong := lookForNamespaces(spec)
+func openNamespaces(spec *specs.Spec, open opener) (*namespaces, error) {
+	n, wrong := lookForNamespaces(spec, open)
 	if len(wrong) > 0 {
 		n.close()
 		return nil, wrong[0]
@@ -65,7 +68,7 @@ func openNamespaces(spec *specs.Spec) (*namespaces, error) {
 	return n, nil
 }
 
-func lookForNamespaces(spec *specs.Spec) (n *namespaces, wrong []error) {
+func lookForNamespaces(spec *specs.Spec, open opener) (n *namespaces, wrong []error) {
 	n = &namespaces{}
 	for i, ns := range spec.Linux.Namespaces {
 		field := fmt.Sprintf("linux.namespaces[%d]", i)
@@ -78,7 +81,7 @@ func lookForNamespaces(spec *specs.Spec) (n *namespaces, wrong []error) {
 			n.fresh |= flag
 			continue
 		}
-		f, err := openNamespace(ns.Path, flag)
+		f, err := open(ns.Path, flag)
 		if err != nil {
 			wrong = append(wrong, fault.Hint(fault.New(fault.Namespace, field+".path", fmt.Errorf("open %s namespace: %w", ns.Type, err)),
 				"a path below /proc is there as long as the process, one that is bound as long as its mount"))

@@ -64,13 +64,19 @@ func (c *Container) run(f *foreground, o *RunOptions) (int, error) {
 		return 0, nil
 	}
 	defer c.relayNotify()()
+	log := c.store.Trace
+	start := log.Now()
 	status, err := f.wait(c.child)
 	if err != nil {
 		return 0, err
 	}
-	c.explainEnd(status, o.Spec.Process)
+	log.Done("wait for the program's end", start)
+	err = c.sawEnd(status, o.Keep)
+	c.suspectRlimit(status, o.Spec.Process)
 	if !o.Keep {
+		start = log.Now()
 		err = c.ifThere(func() error { return c.destroy(true) })
+		log.Done("delete", start)
 	}
 	return signals.ExitCode(status), err
 }

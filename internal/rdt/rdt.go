@@ -168,6 +168,15 @@ func schemata(s *specs.LinuxIntelRdt) []schema {
 	return all
 }
 
+// Schemata is what is written to the file schemata of a group, "" for nothing.
+func Schemata(s *specs.LinuxIntelRdt) string {
+	var b strings.Builder
+	for _, part := range schemata(s) {
+		b.WriteString(part.text + "\n")
+	}
+	return b.String()
+}
+
 func (g *Group) writeSchemata(text string) error {
 	return g.write(filepath.Join(g.saved.Dir, "schemata"), text+"\n")
 }

@@ -10,6 +10,9 @@ import (
 // later are the namespaces that are unshared once the process is root of its user namespace.
 const later = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWNET | unix.CLONE_NEWCGROUP | unix.CLONE_NEWPID
 
+// namespaceFlags are those of all namespaces.
+const namespaceFlags = later | unix.CLONE_NEWUSER | unix.CLONE_NEWTIME
+
 // flags are the CLONE_NEW* flags of the types of namespaces, and their names in /proc/PID/ns.
 var flags = [...]struct {
 	kind specs.LinuxNamespaceType
@@ -36,9 +39,19 @@ func FlagOf(t specs.LinuxNamespaceType) uintptr {
 	return 0
 }
 
+// TypesOf lists the namespaces among the CLONE_NEW* flags.
+func TypesOf(f uintptr) (types []specs.LinuxNamespaceType) {
+	for i := range flags {
+		if f&flags[i].flag != 0 {
+			types = append(types, flags[i].kind)
+		}
+	}
+	return types
+}
+
 // flagNames names the namespaces among f, for errors.
 func flagNames(f uintptr) string {
-	f &= later | unix.CLONE_NEWUSER | unix.CLONE_NEWTIME
+	f &= namespaceFlags
 	var b strings.Builder
 	for i := range flags {
 		if f&flags[i].flag != 0 {
