@@ -254,9 +254,18 @@ func (b *creation) sendListener(f *os.File) error {
 
 func sendListener(path string, state *specs.ContainerProcessState, f *os.File) error {
 	if err := scm.Send(path, jsondoc.Encode(state), f); err != nil {
-		return fault.New(fault.Seccomp, "linux.seccomp.listenerPath", fmt.Errorf("failed to connect with seccomp agent: %w", err))
+		return AgentError(err)
 	}
 	return nil
+}
+
+// AgentError is the error of a seccomp agent that does not take its listener.
+func AgentError(err error) error {
+	err = fault.New(fault.Seccomp, "linux.seccomp.listenerPath", fmt.Errorf("failed to connect with seccomp agent: %w", err))
+	if errors.Is(err, os.ErrNotExist) {
+		return fault.Hint(err, "start the agent first: it listens on this socket")
+	}
+	return err
 }
 
 // message is what init sends.
