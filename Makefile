@@ -77,3 +77,9 @@ BENCHFLAGS ?=
 .PHONY: bench
 bench: mydocker
 	$(GO) run ./bench -mydocker $(abspath $(OUT)) $(BENCHFLAGS)
+
+# Attacks on mydocker, for each published vulnerability of container runtimes. Other runtimes that are installed show
+# that the attacks are real ones.
+.PHONY: test-hostile
+test-hostile: packages
+	$(GO) test -count=1 -timeout 20m ./test/hostile -run TestHostile -args -full -runtimes mydocker,runc,crun
