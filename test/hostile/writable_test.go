@@ -43,6 +43,9 @@ func writableCgroup(v *victim) {
 	base := s.Mounts
 	s.Mounts = append(base[:len(base):len(base)], specs.Mount{Destination: "/sys", Type: "none", Source: "/sys", Options: []string{"rbind", "nosuid", "noexec", "nodev", "ro"}})
 	v.asCaller(delegated)
+	if v.broken != "" {
+		v.broken = "below a bind of /sys: " + v.broken
+	}
 	// The mount of a cgroup, which without a namespace cannot be a new one.
 	s.Mounts = append(s.Mounts, specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"nosuid", "noexec", "nodev", "ro"}})
 	v.asCaller(delegated)
