@@ -83,3 +83,10 @@ bench: mydocker
 .PHONY: test-hostile
 test-hostile: packages
 	$(GO) test -count=1 -timeout 20m ./test/hostile -run TestHostile -args -full -runtimes mydocker,runc,crun
+
+# Faults at random, for a time, drawn from a seed; at the end nothing may be left.
+FAULTS ?= 10m
+SEED   ?= 1
+.PHONY: faults
+faults: packages
+	$(GO) test -count=1 -timeout 0 ./test/hostile -run '^TestFaults$$' -args -faults $(FAULTS) -seed $(SEED)

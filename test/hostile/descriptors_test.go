@@ -79,7 +79,7 @@ func (v *victim) lurk(joiners [][]string, verb ...string) string {
 		return ""
 	}
 	defer v.remove()
-	for end := time.Now().Add(callLimit()); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(v.limit); ; time.Sleep(10 * time.Millisecond) {
 		if _, err := os.Stat(v.root("ready")); err == nil {
 			break
 		}
@@ -87,7 +87,7 @@ func (v *victim) lurk(joiners [][]string, verb ...string) string {
 			v.t.Fatal("the attacker did not begin")
 		}
 	}
-	stream := fmt.Sprintf("%s/stream%d.out", v.dir, v.calls)
+	stream := v.stream() + ".out"
 	for range 4 {
 		for _, j := range joiners {
 			_ = v.call(append([]string{"exec"}, append(append([]string{}, j[:len(j)-1]...), v.id, j[len(j)-1])...)...)

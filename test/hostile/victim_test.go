@@ -34,6 +34,7 @@ type victim struct {
 	broken  string // how the attack has succeeded
 	refused string // why the runtime has made no container
 	calls   int
+	limit   time.Duration // of one call
 }
 
 // world is what must be the same after an attack.
@@ -81,7 +82,7 @@ func newVictim(t *testing.T) *victim {
 	dir := t.TempDir()
 	v := &victim{
 		t: t, name: filepath.Base(binaries.Runtime), dir: dir, outside: filepath.Join(dir, "outside"),
-		bundle: filepath.Join(dir, "bundle"), id: fmt.Sprintf("h%08x", rand.Uint32()),
+		bundle: filepath.Join(dir, "bundle"), id: fmt.Sprintf("h%08x", rand.Uint32()), limit: rig.Scale(40 * time.Second),
 	}
 	for d := dir; len(d) > len(os.TempDir()); d = filepath.Dir(d) {
 		v.must(os.Chmod(d, 0o755))
@@ -174,24 +175,27 @@ type reply struct {
 func (r reply) failed() bool { return r.code != nil }
 func (r reply) text() string { return strings.TrimSpace(r.err + " " + r.code.Error()) }
 
-// callLimit is for one call.
-func callLimit() time.Duration { return rig.Scale(40 * time.Second) }
-
 // call calls the runtime; containers may keep its standard streams.
 func (v *victim) call(args ...string) reply { return v.callWith(nil, args...) }
 
 func (v *victim) callWith(prepare func(*exec.Cmd), args ...string) reply {
 	v.calls++
-	name := filepath.Join(v.dir, fmt.Sprintf("stream%d", v.calls))
+	return v.callTo(v.stream(), prepare, args...)
+}
+
+// stream is the name of the files for the standard streams of the last call.
+func (v *victim) stream() string { return filepath.Join(v.dir, fmt.Sprintf("stream%d", v.calls)) }
+
+func (v *victim) callTo(name string, prepare func(*exec.Cmd), args ...string) reply {
 	out, err := os.Create(name + ".out")
 	v.must(err)
 	defer out.Close()
 	errors, err := os.Create(name + ".err")
 	v.must(err)
 	defer errors.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), callLimit())
+	ctx, cancel := context.WithTimeout(context.Background(), v.limit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, binaries.Runtime, append([]string{"--root", v.state()}, args...)...)
+	cmd := exec.CommandContext(ctx, v.binary(), append([]string{"--root", v.state()}, args...)...)
 	cmd.Stdout, cmd.Stderr = out, errors
 	if prepare != nil {
 		prepare(cmd)
@@ -203,6 +207,8 @@ func (v *victim) callWith(prepare func(*exec.Cmd), args ...string) reply {
 	r.out, r.err = read(out.Name()), read(errors.Name())
 	return r
 }
+
+func (v *victim) binary() string { return binaries.Runtime }
 
 func read(name string) string {
 	b, _ := os.ReadFile(name)
