@@ -98,3 +98,16 @@ FILES   ?=
 .PHONY: test-compat
 test-compat: mydocker
 	SUITE=$(SUITE) RUNTIME=$(abspath $(OUT)) CONTROL=$(CONTROL) test/compat/run $(FILES)
+
+# Attacks on mydocker, for each published vulnerability of container runtimes. Other runtimes that are installed show
+# that the attacks are real ones.
+.PHONY: test-hostile
+test-hostile: packages
+	$(GO) test -count=1 -timeout 20m ./test/hostile -run TestHostile -args -full -runtimes mydocker,runc,crun
+
+# Faults at random, for a time, drawn from a seed; at the end nothing may be left.
+FAULTS ?= 10m
+SEED   ?= 1
+.PHONY: faults
+faults: packages
+	$(GO) test -count=1 -timeout 0 ./test/hostile -run '^TestFaults$$' -args -faults $(FAULTS) -seed $(SEED)

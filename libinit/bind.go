@@ -30,7 +30,7 @@ type Bind struct {
 // newBind makes the step of a bind mount.
 func (p *planner) newBind(i int, o *mountOptions, dest string) *Bind {
 	m := &p.spec.Mounts[i]
-	return &Bind{
+	b := &Bind{
 		Index: i, Source: sourcePath(m.Source, p.opts.Bundle), Target: dest, Options: m.Options,
 		Recursive: o.recursive, Set: o.set, Clear: o.clear, RecSet: o.recSet, RecClear: o.recClear,
 		Propagation:    o.propagation,
@@ -39,6 +39,11 @@ func (p *planner) newBind(i int, o *mountOptions, dest string) *Bind {
 		MustBeProc:     dest == "/proc",
 		InsideProc:     strings.HasPrefix(dest, "/proc/"),
 	}
+	if b.Recursive && b.Set&unix.MOUNT_ATTR_RDONLY != 0 && b.Source == "/sys" {
+		// The cgroups are mounts below it, and may be the caller's to write to (CVE-2023-25809).
+		b.RecSet |= unix.MOUNT_ATTR_RDONLY
+	}
+	return b
 }
 
 // sourcePath is the source of a bind mount: relative ones are relative to the bundle (config.md, "Mounts").

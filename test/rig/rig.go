@@ -154,7 +154,7 @@ func cleanUp(env *testscript.Env, b *Binaries, state, prefix string) {
 	}
 	if left := Leftovers(prefix, env.WorkDir); len(left) > 0 {
 		env.T().Log("left over:\n", strings.Join(left, "\n"))
-		removeLeftovers(prefix, env.WorkDir)
+		RemoveLeftovers(prefix, env.WorkDir)
 		env.T().FailNow()
 	}
 }
