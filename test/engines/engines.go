@@ -40,13 +40,33 @@ var engines = []*engine{
 		reset:   "crictl rmp -fa",
 	},
 	{
+		name: "containerd2", scripts: "ctr", built: true, programs: []string{"containerd", "ctr", "containerd-shim-runc-v2"}, version: "containerd --version",
+		files:   map[string]string{"/etc/containerd/config.toml": containerdConfig3},
+		daemons: [][]string{{"containerd"}},
+		ready:   "ctr version",
+		load:    "ctr images import /run/image.tar",
+		client:  [2]string{"ctr", "ctr"},
+		kept:    []string{"default"},
+		reset:   "ctr tasks ls -q | xargs -r ctr tasks rm -f; ctr containers ls -q | xargs -r ctr containers rm",
+	},
+	{
+		name: "cri2", scripts: "cri", built: true, programs: []string{"containerd", "ctr", "containerd-shim-runc-v2", "crictl"}, version: "containerd --version",
+		files:   criFiles(containerdConfig3),
+		daemons: [][]string{{"containerd"}},
+		ready:   "crictl version",
+		load:    "ctr -n k8s.io images import /run/image.tar && ctr -n k8s.io images import /run/pause.tar",
+		client:  [2]string{"crictl", "crictl"},
+		kept:    []string{"k8s.io", "pods"},
+		reset:   "crictl rmp -fa",
+	},
+	{
 		name: "docker", scripts: "client", programs: []string{"dockerd", "containerd", "docker-init"}, version: "dockerd --version",
 		files:   map[string]string{"/etc/docker/daemon.json": dockerConfig},
 		daemons: [][]string{{"dockerd"}},
 		ready:   "docker version",
 		load:    "docker load -q -i /run/image.tar",
 		client:  [2]string{"engine", "docker"},
-		kept:    []string{"docker"},
+		kept:    []string{"docker", "/run/docker/netns/default"},
 		reset:   "docker ps -aq | xargs -r docker rm -f",
 	},
 }
@@ -87,6 +107,23 @@ const containerdConfig2 = `version = 2
   runtime_type = "io.containerd.runc.v2"
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.tried.options]
     BinaryName = "RUNTIME"
+`
+
+const containerdConfig3 = `version = 3
+[plugins.'io.containerd.internal.v1.opt']
+  path = '/run/containerd/opt'
+[plugins.'io.containerd.cri.v1.images'.pinned_images]
+  sandbox = 'localhost/pause:1'
+[plugins.'io.containerd.cri.v1.runtime']
+  restrict_oom_score_adj = true
+[plugins.'io.containerd.cri.v1.runtime'.cni]
+  bin_dirs = ['/usr/lib/cni']
+[plugins.'io.containerd.cri.v1.runtime'.containerd]
+  default_runtime_name = 'tried'
+[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.tried]
+  runtime_type = 'io.containerd.runc.v2'
+  [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.tried.options]
+    BinaryName = 'RUNTIME'
 `
 
 func criFiles(config string) map[string]string {
