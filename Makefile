@@ -3,7 +3,7 @@ PREFIX  ?= /usr/local
 VERSION ?= 0.1.0
 COMMIT  ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 TAGS    := urfave_cli_no_template
-LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -E mydocker_entry
 GO      ?= go
 # The commit is given above. Where the checkout is another user's, git answers nothing, and then go build fails.
 export GOFLAGS += -buildvcs=false
@@ -68,9 +68,21 @@ cross:
 demo: mydocker
 	./$(OUT) run --rootfs / demo -- sh -c 'echo "host name:  $$(hostname)"; echo; ps -ef; echo; echo mounts:; cut -d" " -f2,3 /proc/mounts'
 
+# Manual pages are made from the commands.
+MAN ?= man
+.PHONY: man
+man: mydocker
+	$(abspath $(OUT)) __man $(MAN)
+
+# For another architecture, build with OUT, make the manual pages with a binary that runs here, and copy both.
+SHARE := $(DESTDIR)$(PREFIX)/share
 .PHONY: install
 install: mydocker
 	install -D -m 755 $(OUT) $(DESTDIR)$(PREFIX)/bin/mydocker
+	$(abspath $(OUT)) __man $(SHARE)/man/man8
+	install -D -m 644 internal/completion/mydocker.bash $(SHARE)/bash-completion/completions/mydocker
+	install -D -m 644 internal/completion/mydocker.zsh $(SHARE)/zsh/site-functions/_mydocker
+	install -D -m 644 internal/completion/mydocker.fish $(SHARE)/fish/vendor_completions.d/mydocker.fish
 
 # Container engines on mydocker, and on runc and crun to compare. RUNTIME takes others, ENGINE=podman,cri only these
 # engines, SCENARIO=pause only these scenarios. The engines that Debian has not are built.
@@ -86,3 +98,12 @@ BENCHFLAGS ?=
 .PHONY: bench
 bench: mydocker
 	$(GO) run ./bench -mydocker $(abspath $(OUT)) $(BENCHFLAGS)
+
+# The integration suite of runc, from a checkout of it at SUITE, run against mydocker, and against CONTROL if that is given.
+# FILES are names of bats files; without, all.
+SUITE   ?=
+CONTROL ?=
+FILES   ?=
+.PHONY: test-compat
+test-compat: mydocker
+	SUITE=$(SUITE) RUNTIME=$(abspath $(OUT)) CONTROL=$(CONTROL) test/compat/run $(FILES)

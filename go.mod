@@ -24,7 +24,6 @@ require (
 )
 
 require (
-	github.com/cilium/ebpf v0.17.3 // indirect
 	github.com/cyphar/filepath-securejoin v0.7.0 // indirect
 	golang.org/x/tools v0.26.0 // indirect
 )

@@ -232,7 +232,7 @@ func (c *Cgroup) applyError(h *Hierarchy, err error) error {
 		if c.saved.Layout == V1 {
 			err = fmt.Errorf("cannot set %s limit: container could not join or create cgroup: %w", strings.Join(h.Controllers, ","), err)
 		}
-		return fault.Hint(fault.New(fault.Cgroup, field, fmt.Errorf("%w: %w", errRootless, err)),
+		return fault.Hint(fault.New(fault.Delegation, field, fmt.Errorf("%w: %w", errRootless, err)),
 			"leave the limits out, or have a cgroup delegated to you (systemd: Delegate=yes, and --systemd-cgroup)")
 	}
 	return fault.New(fault.Cgroup, field, fmt.Errorf("unable to apply cgroup configuration: %w", err))

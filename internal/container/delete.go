@@ -11,6 +11,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
+	"mydocker/internal/entry"
 	"mydocker/internal/fault"
 	"mydocker/internal/hooks"
 	"mydocker/internal/rdt"
@@ -205,11 +206,17 @@ func (c *Container) destroy(poststop bool) error {
 // poststop runs the poststop hooks. One that fails is a warning, and the others still run (runtime.md, step 13).
 func (c *Container) poststop() {
 	state := c.specState(specs.StateStopped, 0)
+	place := c.hookPlace()
 	for i := range c.rec.Poststop {
-		if err := hooks.RunOne(context.Background(), c.rec.Poststop, i, "poststop", state, c.rec.Bundle); err != nil {
+		if err := place.RunOne(context.Background(), c.rec.Poststop, i, "poststop", state); err != nil {
 			logrus.Warn(err)
 		}
 	}
+}
+
+// hookPlace is where the hooks of the runtime's namespaces run: in the bundle, with the runtime's environment.
+func (c *Container) hookPlace() *hooks.Place {
+	return &hooks.Place{Dir: c.rec.Bundle, Env: entry.Environ(os.Environ())}
 }
 
 // sweep removes the directory of a container that has no readable state file: a create that was killed just when it

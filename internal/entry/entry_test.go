@@ -1,4 +1,4 @@
-package nofile_test
+package entry_test
 
 import (
 	"fmt"
@@ -6,18 +6,18 @@ import (
 	"os/exec"
 	"testing"
 
-	"mydocker/internal/nofile"
+	"mydocker/internal/entry"
 )
 
 // The limit of a child is set by a shell: it must be what the child's copy of the package saw, whatever package os did.
 func TestOriginal(t *testing.T) {
-	if os.Getenv("NOFILE_CHILD") != "" {
-		cur, hard := nofile.Original()
+	if os.Getenv("ENTRY_CHILD") != "" {
+		cur, hard := entry.OpenFiles()
 		fmt.Printf("%d %d\n", cur, hard)
 		os.Exit(0)
 	}
 	cmd := exec.Command("/bin/sh", "-c", `ulimit -Sn 45 && ulimit -Hn 123 && exec "$0" -test.run=TestOriginal`, os.Args[0])
-	cmd.Env = append(os.Environ(), "NOFILE_CHILD=1")
+	cmd.Env = append(os.Environ(), "ENTRY_CHILD=1")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
