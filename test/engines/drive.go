@@ -97,8 +97,11 @@ func (e *engine) script(name, file, runtimePath string) result {
 	return r
 }
 
-// condition adds the names of the engines to the rig's conditions.
+// condition adds the names of the engines to the rig's conditions, and whether there is a CRIU that this kernel suits.
 func (e *engine) condition(c string) (bool, error) {
+	if c == "criu" {
+		return e.shell("criu check").Run() == nil, nil
+	}
 	if byName(c) != nil {
 		return e.name == c, nil
 	}

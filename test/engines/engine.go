@@ -159,6 +159,12 @@ func (e *engine) configure(runtimePath string) error {
 		return err
 	}
 	wrapper := fmt.Sprintf("#!/bin/sh\nexport CRI_CONFIG_FILE=/run/crictl.yaml\nexec timeout --foreground -k 5 ${LIMIT:-60} %s \"$@\"\n", e.lookUp(e.client[1]))
+	// A CRIU beside what was built, for kernels that Debian's is too old for, goes before it.
+	if criu := filepath.Join(builtDir(), "criu"); exists(criu) {
+		if err := os.Symlink(criu, "/run/bin/criu"); err != nil {
+			return err
+		}
+	}
 	files := map[string]string{"/run/bin/" + e.client[0]: wrapper}
 	for name, text := range e.files {
 		files[name] = text
@@ -172,4 +178,9 @@ func (e *engine) configure(runtimePath string) error {
 		}
 	}
 	return nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
