@@ -84,6 +84,15 @@ install: mydocker
 	install -D -m 644 internal/completion/mydocker.zsh $(SHARE)/zsh/site-functions/_mydocker
 	install -D -m 644 internal/completion/mydocker.fish $(SHARE)/fish/vendor_completions.d/mydocker.fish
 
+# Container engines on mydocker, and on runc and crun to compare. RUNTIME takes others, ENGINE=podman,cri only these
+# engines, SCENARIO=pause only these scenarios. The engines that Debian has not are built.
+RUNTIME     ?= $(abspath $(OUT)),runc,crun
+ENGINES_BIN ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mydocker-engines
+.PHONY: test-engines
+test-engines: mydocker packages
+	GO=$(GO) test/engines/install $(ENGINES_BIN)
+	ENGINES_BIN=$(ENGINES_BIN) $(GO) run ./test/engines -runtime '$(RUNTIME)' -engine '$(ENGINE)' -run '$(SCENARIO)'
+
 # What mydocker costs, beside crun, runc and the kernel's own share. BENCHFLAGS=-short is quick.
 BENCHFLAGS ?=
 .PHONY: bench

@@ -16,7 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func commands() map[string]func(*testscript.TestScript, bool, []string) {
+// Commands are what scripts have beside testscript's own.
+func Commands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"bundle": bundle, "set": set, "retry": retry, "status": status, "code": code, "busybox": busybox, "json": jsonValue, "pty": ptyCommand,
 		"setns": setFrom("linux.namespaces"), "setseccomp": setFrom("linux.seccomp"), "refuse": refuse, "broken": broken, "criu": criu,
@@ -252,8 +253,8 @@ func jsonValue(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// condition answers the conditions of the scripts.
-func condition(cond string) (bool, error) {
+// Condition answers the conditions of the scripts.
+func Condition(cond string) (bool, error) {
 	switch cond {
 	case "root":
 		return os.Geteuid() == 0, nil

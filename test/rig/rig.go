@@ -111,8 +111,8 @@ func Run(t *testing.T, b *Binaries, dir string) {
 		RequireUniqueNames:  true,
 		ContinueOnError:     false,
 		Setup:               func(env *testscript.Env) error { return setup(env, b) },
-		Condition:           condition,
-		Cmds:                commands(),
+		Condition:           Condition,
+		Cmds:                Commands(),
 	})
 }
 
