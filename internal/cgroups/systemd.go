@@ -106,6 +106,29 @@ func (c *Cgroup) systemd() (m lib.Manager, err error) {
 	return m, nil
 }
 
+// ownDevices has the library's managers set device rules as is done here without it. Where they have none to
+// set, as when they start a unit, they leave what is there.
+func ownDevices() {
+	lib.DevicesSetV1 = func(dir string, r *lib.Resources) error {
+		if r.SkipDevices || len(r.Devices) == 0 {
+			return nil
+		}
+		return fromLibrary(r.Devices).changeRules(dir)
+	}
+	lib.DevicesSetV2 = func(dir string, r *lib.Resources) error {
+		if r.SkipDevices || len(r.Devices) == 0 {
+			return nil
+		}
+		return fromLibrary(r.Devices).attachProgram(dir, false)
+	}
+	systemd.GenerateDeviceProps = func(r *lib.Resources, _ int) ([]systemddbus.Property, error) {
+		if r.SkipDevices || len(r.Devices) == 0 {
+			return nil, nil
+		}
+		return fromLibrary(r.Devices).properties(), nil
+	}
+}
+
 // answered runs what waits for systemd, which the library does without limit. The call that is not answered is left
 // behind: the program is about to end.
 func (c *Cgroup) answered(do string, f func() error) error {

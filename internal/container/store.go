@@ -16,6 +16,7 @@ import (
 	"mydocker/internal/notify"
 	"mydocker/internal/rawfile"
 	"mydocker/internal/spawn"
+	"mydocker/internal/trace"
 )
 
 // Errors whose texts engines match.
@@ -44,6 +45,7 @@ type Store struct {
 	Systemd  bool   // --systemd-cgroup
 	Rootless RootlessMode
 	Debug    bool // init logs too
+	Trace    *trace.Log
 }
 
 // Container is a handle of one container. Its directory stays open, so that a directory of the same name that
@@ -66,6 +68,8 @@ const (
 	configFile = "config.json"
 	execFIFO   = "exec.fifo"
 	reportFIFO = "report.fifo"
+	waitsFile  = "waits.json"
+	endFile    = "end.json"
 	notifyDir  = "notify"
 )
 

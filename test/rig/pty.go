@@ -62,7 +62,7 @@ func startOnTerminal(ts *testscript.TestScript, args []string) *conversation {
 	}
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir = ts.MkAbs(".")
-	cmd.Env = []string{"PATH=" + ts.Getenv("PATH"), "STATE=" + ts.Getenv("STATE"), "HOME=" + ts.Getenv("HOME"), "XDG_RUNTIME_DIR=" + ts.Getenv("XDG_RUNTIME_DIR")}
+	cmd.Env = []string{"PATH=" + ts.Getenv("PATH"), "STATE=" + ts.Getenv("STATE"), "HOME=" + ts.Getenv("HOME"), "XDG_RUNTIME_DIR=" + ts.Getenv("XDG_RUNTIME_DIR"), "RUNTIME=" + ts.Getenv("RUNTIME"), "TERM=" + ts.Getenv("TERM")}
 	if filepath.Base(args[0]) == args[0] {
 		cmd.Path = filepath.Join(ts.Getenv("BIN"), args[0])
 	}

@@ -21,7 +21,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"mydocker/internal/nofile"
+	"mydocker/internal/entry"
 )
 
 var verbs map[string]func(args []string) error
@@ -58,6 +58,7 @@ func init() {
 		"fork":     fork,
 		"child":    child,
 		"orphan":   orphan,
+		"ramdisk":  ramdisk,
 		"sched":    sched,
 		"getxattr": getxattr,
 		"recvtty":  recvTTY,
@@ -73,6 +74,9 @@ func init() {
 		"connect":  connect,
 		"busy":     busy,
 		"exe":      exe,
+		"counter":  counter,
+		"past":     past,
+		"counts":   counts,
 		"proc":     func(a []string) error { return cat([]string{"/proc/self/" + a[0]}) },
 	}
 }
@@ -269,7 +273,7 @@ func ns(a []string) error {
 
 // rlimits shows the number of open files as it was given, not as package os has raised it.
 func rlimits([]string) error {
-	soft, hard := nofile.Original()
+	soft, hard := entry.OpenFiles()
 	fmt.Println("open files", soft, hard)
 	return cat([]string{"/proc/self/limits"})
 }
