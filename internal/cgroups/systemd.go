@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	systemddbus "github.com/coreos/go-systemd/v22/dbus"
@@ -106,21 +107,30 @@ func (c *Cgroup) systemd() (m lib.Manager, err error) {
 	return m, nil
 }
 
+// silent is set once a call was not answered in time: what the command still has to ask, to clear away what it has
+// made, would wait as long again.
+var silent atomic.Bool
+
 // answered runs what waits for systemd, which the library does without limit. The call that is not answered is left
 // behind: the program is about to end.
 func (c *Cgroup) answered(do string, f func() error) error {
 	if c.saved.Unit == nil {
 		return f()
 	}
+	wait := answerWait
+	if silent.Load() {
+		wait = time.Second
+	}
 	done := make(chan error, 1)
 	go func() { done <- f() }()
-	timer := time.NewTimer(answerWait)
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case err := <-done:
 		return err
 	case <-timer.C:
-		return fault.Hint(fault.New(fault.Timeout, "", fmt.Errorf("%s systemd unit %s: no answer on D-Bus in %s", do, c.saved.Unit, answerWait)),
+		silent.Store(true)
+		return fault.Hint(fault.New(fault.Timeout, "", fmt.Errorf("%s systemd unit %s: no answer on D-Bus in %s", do, c.saved.Unit, wait)),
 			"see whether `systemctl status` answers")
 	}
 }
