@@ -11,14 +11,20 @@ import (
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
+	"mydocker/internal/bundle"
+	"mydocker/internal/cgroups"
 	"mydocker/internal/entry"
 	"mydocker/internal/fault"
 	"mydocker/internal/hooks"
+	"mydocker/internal/rawfile"
 	"mydocker/internal/rdt"
 )
 
-// Delete removes a container that has stopped; with force it ends the container first, whatever its state, and an
-// unknown ID is no error.
+// Delete removes a container that has stopped, or ends and removes one whose program was never started; with force it
+// ends the container first, whatever its state, and an unknown ID is no error.
+//
+// The specification (runtime.md, Delete) wants an error of everything that is not stopped. Engines rely on what runc and
+// crun do: Buildah, when it cannot go on between create and start, leaves it at delete.
 func (s *Store) Delete(id string, force bool) error {
 	c, err := s.Load(id)
 	switch {
@@ -39,7 +45,11 @@ func (s *Store) Delete(id string, force bool) error {
 		if err != nil {
 			return err
 		}
-		if status != Stopped && !c.waitEnd() {
+		if status == Created {
+			if err := c.killAll(); err != nil {
+				return err
+			}
+		} else if status != Stopped && !c.waitEnd() {
 			return fault.Hint(fault.New(fault.State, "", fmt.Errorf("cannot delete container %s that is not stopped: %s", c.rec.ID, status)),
 				"`kill` it first, or use `delete --force`")
 		}
@@ -233,10 +243,30 @@ func (s *Store) sweep(id string) error {
 	if !c.linked() {
 		return nil
 	}
-	if err := c.read(); err == nil {
+	switch err := c.read(); {
+	case err == nil:
 		if err := c.killAll(); err != nil {
 			return err
 		}
+	case !errors.Is(err, ErrNotExist):
+		c.rec.Cgroup = c.guessCgroup()
 	}
 	return c.destroy(false)
+}
+
+// guessCgroup finds the cgroup of a container whose state file is damaged: it is where the configuration leads to, or
+// else where one without a path leads to. Its processes end with it.
+func (c *Container) guessCgroup() *cgroups.Saved {
+	spec := &specs.Spec{Linux: &specs.Linux{}}
+	if b, err := rawfile.Read(c.path(configFile)); err == nil {
+		if kept, _, err := bundle.Parse(b, "/"); err == nil && kept.Linux != nil {
+			spec = kept
+		}
+	}
+	cg, err := cgroups.New(spec, c.store.cgroupOptions(c.rec.ID, spec, RootOfHost()))
+	if err != nil {
+		logrus.Warn(err)
+		return nil
+	}
+	return cg.Saved()
 }

@@ -75,6 +75,7 @@ func (c *Container) run(f *foreground, o *RunOptions) (int, error) {
 	}
 	log.Done("wait for the program's end", start)
 	err = c.sawEnd(status, o.Keep)
+	c.suspectRlimit(status, o.Spec.Process)
 	if !o.Keep {
 		start = log.Now()
 		err = c.ifThere(func() error { return c.destroy(true) })

@@ -78,6 +78,9 @@ func init() {
 		"mkdir":    func(a []string) error { return os.Mkdir(a[0], 0o755) },
 		"mute":     mute,
 		"exe":      exe,
+		"counter":  counter,
+		"past":     past,
+		"counts":   counts,
 		"proc":     func(a []string) error { return cat([]string{"/proc/self/" + a[0]}) },
 	}
 }
