@@ -40,10 +40,11 @@ race:
 # A line of output says what ran in each mode. VM_TIME is for one mode.
 VM_MODES ?= root systemd rootless
 VM_TIME  ?= 20m
+VM_RUN   ?= TestScripts
 .PHONY: test-vm
 test-vm: packages
 	test/vm/build-image
-	GO=$(GO) VM_TIME=$(VM_TIME) test/vm/suite $(VM_MODES)
+	GO=$(GO) VM_TIME=$(VM_TIME) VM_RUN='$(VM_RUN)' test/vm/suite $(VM_MODES)
 
 .PHONY: storm
 storm: packages
