@@ -10,6 +10,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"mydocker/internal/jsondoc"
+	"mydocker/internal/progress"
 	"mydocker/internal/rawfile"
 )
 
@@ -56,7 +57,11 @@ type waits struct {
 
 // runHooksOf runs the hooks of one kind in the runtime's namespaces.
 func (c *Container) runHooksOf(ctx context.Context, kind string, list []specs.Hook, state *specs.State) error {
+	if len(list) == 0 {
+		return nil
+	}
 	defer c.announce(kind, list)()
+	defer progress.Start(func() string { return "container " + c.rec.ID + ": waiting for its " + kind + " hooks" })()
 	return c.hookPlace().Run(ctx, list, kind, state)
 }
 
