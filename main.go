@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/urfave/cli/v3"
@@ -23,6 +24,7 @@ import (
 	"mydocker/internal/logs"
 	"mydocker/internal/rawfile"
 	"mydocker/internal/stdio"
+	"mydocker/internal/trace"
 	"mydocker/libinit"
 )
 
@@ -102,6 +104,7 @@ func exitWith(code int) error {
 func run(args []string) int {
 	root := app(args)
 	err := root.Run(context.Background(), cutProgram(root, args))
+	endTrace()
 	if err == nil {
 		return 0
 	}
@@ -124,7 +127,7 @@ func run(args []string) int {
 		// The error came before the command: its flags are wrong, those of the log may be right.
 		_ = logs.Setup(logOptions(root))
 	}
-	logs.Error(err)
+	logs.Error(err, root.Args().First())
 	return code
 }
 
@@ -142,13 +145,14 @@ func app(args []string) *cli.Command {
 			&cli.StringFlag{Name: "log-format", Usage: "format of the log: text or json", Value: "text", Local: true},
 			&cli.StringFlag{Name: "root", Usage: "directory of the containers' states", DefaultText: "/run/" + name + ", or $XDG_RUNTIME_DIR/" + name + " for users", Local: true, TakesFile: true},
 			&cli.BoolFlag{Name: "systemd-cgroup", Usage: "have systemd make the cgroups; cgroupsPath is then \"slice:prefix:name\"", Local: true},
+			&cli.StringFlag{Name: "trace", Usage: "write where the time goes to `FILE`, for Perfetto or chrome://tracing", Local: true, TakesFile: true},
 			&cli.StringFlag{Name: "rootless", Usage: "go on where the caller may not use cgroups: true, false or auto", Value: "auto", Local: true},
 			&cli.BoolFlag{Name: "version", Aliases: []string{"v"}, Usage: "print the version", Local: true},
 		},
 		Writer:         stdio.Out,
 		ErrWriter:      stdio.Err,
 		OnUsageError:   usageError,
-		Before:         setUpLog,
+		Before:         setUp,
 		ExitErrHandler: func(context.Context, *cli.Command, error) {},
 		Action: func(_ context.Context, c *cli.Command) error {
 			if c.Bool("version") {
@@ -189,20 +193,24 @@ func unknownCommand(root *cli.Command, asked string) error {
 
 func commandNames() []string {
 	return []string{
-		"completion", "create", "delete", "events", "exec", "features", "kill", "list", "pause", "ps", "resume", "run", "spec", "start",
-		"state", "stats", "update",
+		"check", "checkpoint", "completion", "create", "delete", "events", "exec", "explain", "features", "kill", "list", "pause", "ps",
+		"restore", "resume", "run", "spec", "start", "state", "stats", "update",
 	}
 }
 
 // command is what makes a command, nil for an unknown one.
 func command(name string) func() *cli.Command {
 	switch name {
+	case "check":
+		return checkCommand
 	case "completion":
 		return completionCommand
 	case completeName:
 		return completeCommand
 	case manName:
 		return manCommand
+	case "checkpoint":
+		return checkpointCommand
 	case "create":
 		return createCommand
 	case "delete":
@@ -211,6 +219,8 @@ func command(name string) func() *cli.Command {
 		return eventsCommand
 	case "exec":
 		return execCommand
+	case "explain":
+		return explainCommand
 	case "features":
 		return featuresCommand
 	case "kill":
@@ -221,6 +231,8 @@ func command(name string) func() *cli.Command {
 		return pauseCommand
 	case "ps":
 		return psCommand
+	case "restore":
+		return restoreCommand
 	case "resume":
 		return resumeCommand
 	case "run":
@@ -262,10 +274,41 @@ func printVersion(c *cli.Command) error {
 // logging says that the log has been set up.
 var logging bool
 
-// setUpLog points the log where the flags say.
-func setUpLog(ctx context.Context, c *cli.Command) (context.Context, error) {
+// tracing is the trace of this command, and when it began; nil without --trace.
+var (
+	tracing *trace.Log
+	begin   int64
+)
+
+// setUp points the log and the trace where the flags say.
+func setUp(ctx context.Context, c *cli.Command) (context.Context, error) {
 	logging = true
-	return ctx, logs.Setup(logOptions(c.Root()))
+	root := c.Root()
+	if err := logs.Setup(logOptions(root)); err != nil {
+		return ctx, err
+	}
+	file := root.String("trace")
+	if file == "" {
+		return ctx, nil
+	}
+	var err error
+	if tracing, err = trace.Open(file); err != nil {
+		return ctx, fault.New(fault.Usage, "", err)
+	}
+	begin = tracing.Now()
+	return ctx, nil
+}
+
+// endTrace writes the trace.
+func endTrace() {
+	if tracing == nil {
+		return
+	}
+	tracing.Name(os.Getpid(), name)
+	tracing.Done(name+" "+strings.Join(os.Args[1:], " "), begin)
+	if err := tracing.Close(); err != nil {
+		logs.Error(err, "trace")
+	}
 }
 
 func logOptions(root *cli.Command) logs.Options {
@@ -291,7 +334,7 @@ func atLeast(c *cli.Command, n int) error {
 // store is where the flags say that the containers are.
 func store(c *cli.Command) (*container.Store, error) {
 	root := c.Root()
-	s := &container.Store{Root: root.String("root"), Systemd: root.Bool("systemd-cgroup"), Debug: root.Bool("debug")}
+	s := &container.Store{Root: root.String("root"), Systemd: root.Bool("systemd-cgroup"), Debug: root.Bool("debug"), Trace: tracing}
 	switch mode := root.String("rootless"); mode {
 	case "auto", "":
 	case "true":

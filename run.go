@@ -84,17 +84,20 @@ type runTarget struct {
 	generate *generate.Options // nil for a bundle
 }
 
+// options are those of the container that the target is.
+func (t *runTarget) options(c *cli.Command, s *container.Store) (*container.CreateOptions, error) {
+	if t.generate == nil {
+		return createOptions(c, t.id)
+	}
+	return generated(c, s, t)
+}
+
 func runContainer(c *cli.Command, t *runTarget) (int, error) {
 	s, err := store(c)
 	if err != nil {
 		return 0, err
 	}
-	var o *container.CreateOptions
-	if t.generate == nil {
-		o, err = createOptions(c, t.id)
-	} else {
-		o, err = generated(c, s, t)
-	}
+	o, err := t.options(c, s)
 	if err != nil {
 		return 0, err
 	}

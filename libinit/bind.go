@@ -30,7 +30,7 @@ type Bind struct {
 // newBind makes the step of a bind mount.
 func (p *planner) newBind(i int, o *mountOptions, dest string) *Bind {
 	m := &p.spec.Mounts[i]
-	return &Bind{
+	b := &Bind{
 		Index: i, Source: sourcePath(m.Source, p.opts.Bundle), Target: dest, Options: m.Options,
 		Recursive: o.recursive, Set: o.set, Clear: o.clear, RecSet: o.recSet, RecClear: o.recClear,
 		Propagation:    o.propagation,
@@ -39,6 +39,11 @@ func (p *planner) newBind(i int, o *mountOptions, dest string) *Bind {
 		MustBeProc:     dest == "/proc",
 		InsideProc:     strings.HasPrefix(dest, "/proc/"),
 	}
+	if b.Recursive && b.Set&unix.MOUNT_ATTR_RDONLY != 0 && b.Source == "/sys" {
+		// The cgroups are mounts below it, and may be the caller's to write to (CVE-2023-25809).
+		b.RecSet |= unix.MOUNT_ATTR_RDONLY
+	}
+	return b
 }
 
 // sourcePath is the source of a bind mount: relative ones are relative to the bundle (config.md, "Mounts").
@@ -100,8 +105,12 @@ func (b *Bind) open(e *Env) (int, error) {
 // sourceError is the error of a source that cannot be opened, in the words that engines know.
 func sourceError(source string, err error) error {
 	err = fmt.Errorf("failed to fulfil mount request: %w", &os.PathError{Op: "open", Path: source, Err: err})
-	if errno(err) == unix.EINVAL {
+	err = fault.New(fault.MountSource, ".source", err)
+	switch errno(err) {
+	case unix.EINVAL:
 		return fault.Hint(err, "in a user namespace a directory with mounts in it has to be bound with rbind; an unbindable mount cannot be bound")
+	case unix.ENOENT:
+		return fault.Hint(err, "it is looked for on the host; a relative source is below the bundle's directory")
 	}
 	return err
 }
@@ -144,7 +153,7 @@ func (b *Bind) target(e *Env, source int) (int, error) {
 		if t.noLinks && isLink(err) {
 			return -1, notOrdinary("bind")
 		}
-		return -1, err
+		return -1, throughFile(int(e.Root.Fd()), b.Target, err)
 	}
 	if err := b.check(source, at); err != nil {
 		closeFd(at)
@@ -174,7 +183,7 @@ func openTarget(e *Env, t target, source int) (int, error) {
 }
 
 func (b *Bind) check(source, at int) error {
-	if err := sameType(source, at); err != nil {
+	if err := b.sameKind(source, at); err != nil {
 		return err
 	}
 	if b.InsideProc {
@@ -193,8 +202,7 @@ func (b *Bind) check(source, at int) error {
 	return nil
 }
 
-// sameType refuses a file over a directory and the reverse, for which the kernel has a bare EINVAL.
-func sameType(source, at int) error {
+func (b *Bind) sameKind(source, at int) error {
 	from, err := fileType(source)
 	if err != nil {
 		return err
@@ -203,11 +211,5 @@ func sameType(source, at int) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case from == unix.S_IFDIR && to != unix.S_IFDIR:
-		return fault.Hint(unix.ENOTDIR, "the source is a directory, the target is a file")
-	case from != unix.S_IFDIR && to == unix.S_IFDIR:
-		return fault.Hint(unix.ENOTDIR, "the source is a file, the target is a directory")
-	}
-	return nil
+	return MountKinds(from, to, b.Target)
 }

@@ -25,18 +25,10 @@ func (p *planner) mask() error {
 		return nil
 	}
 	if paths := p.spec.Linux.ReadonlyPaths; len(paths) > 0 {
-		clean, err := absolutePaths("linux.readonlyPaths", paths)
-		if err != nil {
-			return err
-		}
-		p.add("linux.readonlyPaths", &ReadonlyPaths{Paths: clean})
+		p.add("linux.readonlyPaths", &ReadonlyPaths{Paths: p.absolutePaths("linux.readonlyPaths", paths)})
 	}
 	if paths := p.spec.Linux.MaskedPaths; len(paths) > 0 {
-		clean, err := absolutePaths("linux.maskedPaths", paths)
-		if err != nil {
-			return err
-		}
-		p.add("linux.maskedPaths", &MaskPaths{Paths: clean, Label: p.mountLabel()})
+		p.add("linux.maskedPaths", &MaskPaths{Paths: p.absolutePaths("linux.maskedPaths", paths), Label: p.mountLabel()})
 	}
 	name := p.spec.Linux.RootfsPropagation
 	if flags, _ := rootPropagation(name); flags&(unix.MS_SHARED|unix.MS_UNBINDABLE) != 0 {

@@ -12,12 +12,13 @@ const (
 	MsgListener                 // init → parent: the seccomp listener, as a descriptor
 	MsgReady                    // init → parent: all is set; rlimits and state.json, then the answer means "created"
 	MsgLog                      // init → parent: a Log, encoded by wire
+	MsgSpans                    // parent → init, before the plan: trace. init → parent: Spans, encoded by wire
 )
 
 // Failure is an error that crosses the socket. Text is what a person reads; the rest is fault.Error's facts.
 type Failure struct {
-	Text, Code, Field, Hint string
-	Errno                   uint32 // 0 when the cause is not an errno
+	Text, Code, Phase, Step, Field, Path, Hint string
+	Errno                                      uint32 // 0 when the cause is not an errno
 }
 
 // Log is a line for the parent's log.

@@ -99,14 +99,14 @@ func readonlyPath(e *Env, name string) error {
 }
 
 // absolutePaths checks the paths of a field and cleans them.
-func absolutePaths(field string, paths []string) ([]string, error) {
+func (p *planner) absolutePaths(field string, paths []string) []string {
 	clean := make([]string, len(paths))
 	for i, name := range paths {
 		if !strings.HasPrefix(name, "/") || strings.IndexByte(name, 0) >= 0 {
-			field = fmt.Sprintf("%s[%d]", field, i)
-			return nil, fault.New(fault.Config, field, fmt.Errorf("%s: %q is not an absolute path", field, name))
+			field := fmt.Sprintf("%s[%d]", field, i)
+			p.bad(fault.New(fault.Config, field, fmt.Errorf("%s: %q is not an absolute path", field, name)))
 		}
 		clean[i] = path.Clean(name)
 	}
-	return clean, nil
+	return clean
 }

@@ -38,7 +38,8 @@ type Env struct {
 	home    string   // see Home
 	program string   // see Lookup
 	cwd     cwd
-	state   []byte // the state as the hooks get it: specs.State in JSON
-	late    []int  // mounts that become read-only when the root filesystem is complete
-	kept    []kept // mounts whose paths are masked by descriptor
+	state   []byte    // the state as the hooks get it: specs.State in JSON
+	late    []int     // mounts that become read-only when the root filesystem is complete
+	kept    []kept    // mounts whose paths are masked by descriptor
+	spans   *recorder // nil without --trace
 }

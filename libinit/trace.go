@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"mydocker/internal/seccomp"
-	"mydocker/internal/wire"
 )
 
 // Trace has init write each further step to the parent's log, for --debug, as long as the parent is there.
@@ -43,10 +42,10 @@ func (p *planner) noteFilter(f *seccomp.Filter) {
 	p.add("linux.seccomp.flags", &Note{fmt.Sprintf("seccomp filter flags: %d", f.LoadFlags())})
 }
 
-// log writes a step that is about to be done to the parent's log.
-func (e *Env) log(entry *Entry) error {
+// announce writes a step that is about to be done to the parent's log.
+func (e *Env) announce(entry *Entry) error {
 	if !e.traced || e.Conn == nil {
 		return nil
 	}
-	return e.Conn.Send(MsgLog, wire.Marshal(nil, Log{Level: "debug", Text: entry.Step.String(), Field: entry.Field}))
+	return e.send(&Log{Level: "debug", Text: entry.Step.String(), Field: entry.Field})
 }

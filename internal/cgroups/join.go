@@ -84,8 +84,7 @@ func (c *Cgroup) JoinLate(pid int) error {
 	}
 	for i := range c.saved.Hierarchies {
 		h := &c.saved.Hierarchies[i]
-		returns := c.left && (c.saved.Layout == V2 || h.has("memory"))
-		if !c.late(h) && !returns {
+		if !c.late(h) && !c.returns(h) {
 			continue
 		}
 		if err := joinDirectory(h.dir(), pid); err != nil {
@@ -100,24 +99,37 @@ func (c *Cgroup) JoinLate(pid int) error {
 // brings it back: the memory that init uses is then not charged to a container with a small limit, and still the
 // root of the cgroup namespace is the container's cgroup. The kernel checks the permission of who opened the file.
 func (c *Cgroup) Outside() (*os.File, error) {
-	h := c.hierarchy("memory")
-	if h == nil || c.saved.Unit != nil || c.resources.Memory <= 0 || c.resources.Memory >= smallMemory {
+	name := c.outside()
+	if name == "" {
 		return nil, nil
 	}
-	if c.late(h) && c.saved.Layout == V1 {
-		return nil, nil
-	}
-	own, err := h.ownPath()
-	if err != nil {
-		return nil, nil //nolint:nilerr // without a cgroup to go back to, init stays in the container's
-	}
-	name := h.Mount + strings.TrimSuffix(own, "/") + "/cgroup.procs"
 	fd, err := open(name, unix.O_WRONLY)
 	if err != nil {
 		return nil, nil //nolint:nilerr // the same where the caller may not write to it
 	}
 	c.left = true
 	return os.NewFile(uintptr(fd), name), nil
+}
+
+// outside is the path of that file, "" without.
+func (c *Cgroup) outside() string {
+	h := c.hierarchy("memory")
+	if h == nil || c.saved.Unit != nil || c.resources.Memory <= 0 || c.resources.Memory >= smallMemory {
+		return ""
+	}
+	if c.late(h) && c.saved.Layout == V1 {
+		return ""
+	}
+	own, err := h.ownPath()
+	if err != nil {
+		return "" // without a cgroup to go back to, init stays in the container's
+	}
+	return h.Mount + strings.TrimSuffix(own, "/") + "/cgroup.procs"
+}
+
+// returns tells whether init is brought back to a hierarchy by JoinLate.
+func (c *Cgroup) returns(h *Hierarchy) bool {
+	return c.left && (c.saved.Layout == V2 || h.has("memory"))
 }
 
 // joinDirectory moves a process into a cgroup.

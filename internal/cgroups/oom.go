@@ -85,13 +85,13 @@ func (c *Cgroup) Explain(err error) error {
 	// Systemd removes the cgroup, and its counters, at once.
 	killed = killed || c.saved.Unit != nil && c.resources.Memory > 0 && c.resources.Memory < smallMemory && !c.Exists()
 	if killed {
-		return fault.Hint(fault.New(fault.Cgroup, resourcesField+"memory.limit",
-			fmt.Errorf("%w: container init was OOM-killed (memory limit too low?)", err)),
+		return fault.Hint(fault.New(fault.MemoryLow, resourcesField+"memory.limit",
+			fmt.Errorf("%s: container init was OOM-killed (memory limit too low?)", err)), // the cause is another than err says
 			fmt.Sprintf("the memory limit is %d bytes; give the container more", c.resources.Memory))
 	}
 	if h := c.hierarchy("pids"); h != nil && c.resources.PidsLimit != nil {
 		if text, readErr := readFile(h.dir() + "/pids.events"); readErr == nil && counter(text, "max") > 0 {
-			return fault.Hint(fault.New(fault.Cgroup, resourcesField+"pids.limit", fmt.Errorf("%w: the limit of processes was reached", err)),
+			return fault.Hint(fault.New(fault.Cgroup, resourcesField+"pids.limit", fmt.Errorf("%s: the limit of processes was reached", err)),
 				fmt.Sprintf("the limit of processes and threads is %d; give the container more", *c.resources.PidsLimit))
 		}
 	}

@@ -2,6 +2,7 @@ package container
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -9,11 +10,11 @@ import (
 	"time"
 	"unsafe"
 
-	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
 	"mydocker/internal/jsondoc"
+	"mydocker/internal/logs"
 	"mydocker/internal/rawfile"
 	"mydocker/internal/signals"
 )
@@ -93,11 +94,11 @@ func (c *Container) warnOfMemory(e *End, status unix.WaitStatus) {
 	if status.Signaled() && status.Signal() == unix.SIGKILL {
 		who = "container "
 	}
-	log := logrus.NewEntry(logrus.StandardLogger())
+	err := fault.New(fault.System, "", fmt.Errorf("%s%s was killed for want of memory: %s", who, c.rec.ID, e.reached()))
 	if e.MemoryLimit != 0 {
-		log = log.WithFields(logrus.Fields{"field": "linux.resources.memory.limit", "hint": "give the container more memory, or its program less to do"})
+		err = fault.Hint(&fault.Error{Code: fault.MemoryLow, Field: "linux.resources.memory.limit", Err: errors.Unwrap(err)}, "give the container more memory, or its program less to do")
 	}
-	log.Warnf("%s%s was killed for want of memory: %s", who, c.rec.ID, e.reached())
+	logs.Warn(err, "run")
 }
 
 // noteEnd keeps the end for `state`. The caller holds the lock.

@@ -1,7 +1,6 @@
 package container
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"time"
@@ -10,7 +9,6 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"mydocker/internal/jsondoc"
-	"mydocker/internal/progress"
 	"mydocker/internal/rawfile"
 )
 
@@ -53,16 +51,6 @@ func (c *Container) Detail() (*Detail, error) {
 type waits struct {
 	By    process `json:"by"`
 	Hooks string  `json:"hooks"` // "createRuntime"
-}
-
-// runHooksOf runs the hooks of one kind in the runtime's namespaces.
-func (c *Container) runHooksOf(ctx context.Context, kind string, list []specs.Hook, state *specs.State) error {
-	if len(list) == 0 {
-		return nil
-	}
-	defer c.announce(kind, list)()
-	defer progress.Start(func() string { return "container " + c.rec.ID + ": waiting for its " + kind + " hooks" })()
-	return c.hookPlace().Run(ctx, list, kind, state)
 }
 
 // announce says that this command waits for hooks, until the function that it returns is called. Containers without

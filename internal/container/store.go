@@ -17,6 +17,7 @@ import (
 	"mydocker/internal/progress"
 	"mydocker/internal/rawfile"
 	"mydocker/internal/spawn"
+	"mydocker/internal/trace"
 )
 
 // Errors whose texts engines match.
@@ -45,6 +46,7 @@ type Store struct {
 	Systemd  bool   // --systemd-cgroup
 	Rootless RootlessMode
 	Debug    bool // init logs too
+	Trace    *trace.Log
 }
 
 // Container is a handle of one container. Its directory stays open, so that a directory of the same name that

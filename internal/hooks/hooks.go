@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -50,8 +51,26 @@ func (p *Place) RunOne(ctx context.Context, list []specs.Hook, i int, kind strin
 	if err == nil {
 		return nil
 	}
-	err = fmt.Errorf("error running %s hook #%d: %w, stdout: %s, stderr: %s", kind, i, err, out, errOut)
-	return fault.New(fault.Hook, fmt.Sprintf("hooks.%s[%d]", kind, i), err)
+	text := fmt.Errorf("error running %s hook #%d: %w, stdout: %s, stderr: %s", kind, i, err, out, errOut)
+	failed := fault.New(fault.Hook, fmt.Sprintf("hooks.%s[%d]", kind, i), text)
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.ENOEXEC) {
+		return fault.Hint(failed, placeHint(kind))
+	}
+	return failed
+}
+
+// Missing is the error of a hook whose program cannot be executed.
+func Missing(kind string, i int, path string, err error) error {
+	text := fmt.Errorf("%s hook #%d: %w", kind, i, &os.PathError{Op: "execute", Path: path, Err: err})
+	return fault.Hint(fault.New(fault.Hook, fmt.Sprintf("hooks.%s[%d]", kind, i), text), placeHint(kind))
+}
+
+// placeHint says where the program of a hook is looked for (config.md, "POSIX-platform Hooks").
+func placeHint(kind string) string {
+	if kind == "startContainer" {
+		return "the path is one in the container, and the file has to be an executable program or a script with a #! line"
+	}
+	return "the path is one of the host, and the file has to be an executable program or a script with a #! line"
 }
 
 func (p *Place) run(ctx context.Context, h *specs.Hook, state []byte, out, errOut *limited) error {

@@ -16,10 +16,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func commands() map[string]func(*testscript.TestScript, bool, []string) {
+// Commands are what scripts have beside testscript's own.
+func Commands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"bundle": bundle, "set": set, "retry": retry, "status": status, "code": code, "busybox": busybox, "json": jsonValue, "pty": ptyCommand,
-		"setns": setFrom("linux.namespaces"), "setseccomp": setFrom("linux.seccomp"), "refuse": refuse,
+		"setns": setFrom("linux.namespaces"), "setseccomp": setFrom("linux.seccomp"), "refuse": refuse, "broken": broken, "criu": criu,
 	}
 }
 
@@ -252,8 +253,8 @@ func jsonValue(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// condition answers the conditions of the scripts.
-func condition(cond string) (bool, error) {
+// Condition answers the conditions of the scripts.
+func Condition(cond string) (bool, error) {
 	switch cond {
 	case "root":
 		return os.Geteuid() == 0, nil
@@ -263,6 +264,9 @@ func condition(cond string) (bool, error) {
 			return false, err
 		}
 		return (st.Type == unix.CGROUP2_SUPER_MAGIC) == (cond == "v2"), nil
+	case "criu":
+		works, _ := criuWorks()
+		return works, nil
 	case "systemd":
 		return strings.Contains(os.Getenv("RUNTIME_FLAGS"), "--systemd-cgroup"), nil
 	}

@@ -111,8 +111,8 @@ func Run(t *testing.T, b *Binaries, dir string) {
 		RequireUniqueNames:  true,
 		ContinueOnError:     false,
 		Setup:               func(env *testscript.Env) error { return setup(env, b) },
-		Condition:           condition,
-		Cmds:                commands(),
+		Condition:           Condition,
+		Cmds:                Commands(),
 	})
 }
 
@@ -154,7 +154,7 @@ func cleanUp(env *testscript.Env, b *Binaries, state, prefix string) {
 	}
 	if left := Leftovers(prefix, env.WorkDir); len(left) > 0 {
 		env.T().Log("left over:\n", strings.Join(left, "\n"))
-		removeLeftovers(prefix, env.WorkDir)
+		RemoveLeftovers(prefix, env.WorkDir)
 		env.T().FailNow()
 	}
 }

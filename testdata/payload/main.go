@@ -58,6 +58,7 @@ func init() {
 		"fork":     fork,
 		"child":    child,
 		"orphan":   orphan,
+		"ramdisk":  ramdisk,
 		"sched":    sched,
 		"getxattr": getxattr,
 		"recvtty":  recvTTY,
@@ -73,6 +74,9 @@ func init() {
 		"connect":  connect,
 		"busy":     busy,
 		"exe":      exe,
+		"counter":  counter,
+		"past":     past,
+		"counts":   counts,
 		"proc":     func(a []string) error { return cat([]string{"/proc/self/" + a[0]}) },
 	}
 }
