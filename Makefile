@@ -36,6 +36,15 @@ race:
 	CGO_ENABLED=1 $(GO) build -race -tags '$(TAGS) osusergo netgo' -ldflags '-linkmode external -extldflags -static' -o "$$work/mydocker" . && \
 	RUNTIME="$$work/mydocker" $(GO) run ./test/report -skips .ci/skips -- $(TESTFLAGS) -run 'TestScripts/^($(RACED))$$' ./
 
+# The scripts in a guest with systemd and cgroup v2: as root, with --systemd-cgroup, and as a user with a delegated cgroup.
+# A line of output says what ran in each mode. VM_TIME is for one mode.
+VM_MODES ?= root systemd rootless
+VM_TIME  ?= 20m
+.PHONY: test-vm
+test-vm: packages
+	test/vm/build-image
+	GO=$(GO) VM_TIME=$(VM_TIME) test/vm/suite $(VM_MODES)
+
 .PHONY: storm
 storm: packages
 	STORM=full $(GO) test $(TESTFLAGS) -timeout 20m -v -run Storm ./...
