@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -14,7 +15,9 @@ import (
 
 // serve answers each line of its one client by the number of the line.
 func serve(a []string) error {
-	l, err := net.Listen("tcp", a[0])
+	var config net.ListenConfig
+	config.SetMultipathTCP(false) // criu knows TCP alone
+	l, err := config.Listen(context.Background(), "tcp", a[0])
 	if err != nil {
 		return err
 	}
@@ -32,17 +35,23 @@ func serve(a []string) error {
 	return lines.Err()
 }
 
-// ask connects to serve, and sends a line and prints the answer each time that a file is there: a.1, a.2, …
+// ask connects to serve, and sends a line and prints the answer each time that a file is there: a.1, a.2, … It has some
+// seconds for all.
 func ask(a []string) error {
 	c, err := net.Dial("tcp", a[0])
 	if err != nil {
 		return err
 	}
+	end := time.Now().Add(time.Duration(number(a[3])) * time.Second)
+	_ = c.SetDeadline(end)
 	answers := bufio.NewReader(c)
 	for n := 1; n <= number(a[2]); n++ {
 		for {
 			if _, err := os.Stat(fmt.Sprintf("%s.%d", a[1], n)); err == nil {
 				break
+			}
+			if time.Now().After(end) {
+				return os.ErrDeadlineExceeded
 			}
 			time.Sleep(20 * time.Millisecond)
 		}
