@@ -177,16 +177,19 @@ func watchEventfd(dir string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), "eventfd"), nil
 }
 
-// watchInotify watches the v2 counters, which the kernel marks as modified (cgroup-v2.rst, "memory.events").
+// watchInotify watches the v2 counters of memory, and then those of the cgroup, which the kernel marks as modified (cgroup-v2.rst, "memory.events").
 func watchInotify(dir string) (*os.File, error) {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
 		return nil, os.NewSyscallError("inotify_init1", err)
 	}
-	for name, mask := range map[string]uint32{"/memory.events": unix.IN_MODIFY, "/cgroup.events": unix.IN_MODIFY | unix.IN_DELETE_SELF} {
-		if _, err := unix.InotifyAddWatch(fd, dir+name, mask); err != nil {
+	for _, file := range []struct {
+		name string
+		mask uint32
+	}{{"/memory.events", unix.IN_MODIFY}, {"/cgroup.events", unix.IN_MODIFY | unix.IN_DELETE_SELF}} {
+		if _, err := unix.InotifyAddWatch(fd, dir+file.name, file.mask); err != nil {
 			_ = unix.Close(fd)
-			return nil, &os.PathError{Op: "inotify_add_watch", Path: dir + name, Err: err}
+			return nil, &os.PathError{Op: "inotify_add_watch", Path: dir + file.name, Err: err}
 		}
 	}
 	return os.NewFile(uintptr(fd), "inotify"), nil
