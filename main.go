@@ -193,8 +193,8 @@ func unknownCommand(root *cli.Command, asked string) error {
 
 func commandNames() []string {
 	return []string{
-		"check", "completion", "create", "delete", "events", "exec", "explain", "features", "kill", "list", "pause", "ps", "resume", "run", "spec",
-		"start", "state", "stats", "update",
+		"check", "checkpoint", "completion", "create", "delete", "events", "exec", "explain", "features", "kill", "list", "pause", "ps",
+		"restore", "resume", "run", "spec", "start", "state", "stats", "update",
 	}
 }
 
@@ -209,6 +209,8 @@ func command(name string) func() *cli.Command {
 		return completeCommand
 	case manName:
 		return manCommand
+	case "checkpoint":
+		return checkpointCommand
 	case "create":
 		return createCommand
 	case "delete":
@@ -229,6 +231,8 @@ func command(name string) func() *cli.Command {
 		return pauseCommand
 	case "ps":
 		return psCommand
+	case "restore":
+		return restoreCommand
 	case "resume":
 		return resumeCommand
 	case "run":

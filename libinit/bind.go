@@ -18,8 +18,8 @@ type Bind struct {
 	Target           string
 	Options          []string // as configured, to be shown
 	Recursive        bool
-	Set, Clear       uint64 // MOUNT_ATTR_*
-	RecSet, RecClear uint64 // the same for all mounts below, too
+	Attributes       BindAttributes
+	RecSet, RecClear uint64 // MOUNT_ATTR_* of the mount and all mounts below
 	Propagation      []uint64
 	FromParent       bool // the parent opens the source: init may not be allowed to, or it is id mapped
 	ParentOnDenied   bool // the parent is asked when init may not open the source
@@ -30,15 +30,20 @@ type Bind struct {
 // newBind makes the step of a bind mount.
 func (p *planner) newBind(i int, o *mountOptions, dest string) *Bind {
 	m := &p.spec.Mounts[i]
-	return &Bind{
+	b := &Bind{
 		Index: i, Source: sourcePath(m.Source, p.opts.Bundle), Target: dest, Options: m.Options,
-		Recursive: o.recursive, Set: o.set, Clear: o.clear, RecSet: o.recSet, RecClear: o.recClear,
+		Recursive: o.recursive, Attributes: bindAttributes(o, p.opts.UserNamespace), RecSet: o.recSet, RecClear: o.recClear,
 		Propagation:    o.propagation,
 		FromParent:     p.opts.UserNamespace && !p.opts.RootlessCaller || NeedsIDMap(p.spec, i),
 		ParentOnDenied: p.opts.UserNamespace,
 		MustBeProc:     dest == "/proc",
 		InsideProc:     strings.HasPrefix(dest, "/proc/"),
 	}
+	if b.Recursive && b.Set&unix.MOUNT_ATTR_RDONLY != 0 && b.Source == "/sys" {
+		// The cgroups are mounts below it, and may be the caller's to write to (CVE-2023-25809).
+		b.RecSet |= unix.MOUNT_ATTR_RDONLY
+	}
+	return b
 }
 
 // sourcePath is the source of a bind mount: relative ones are relative to the bundle (config.md, "Mounts").
@@ -117,20 +122,7 @@ func (b *Bind) attributes(fd int) error {
 			return lockedHint(fmt.Errorf("mount_setattr (recursive): %w", err))
 		}
 	}
-	if b.Set|b.Clear != 0 {
-		if err := setAttr(fd, false, unix.MountAttr{Attr_set: b.Set, Attr_clr: b.Clear}); err != nil {
-			return lockedHint(fmt.Errorf("mount_setattr: %w", err))
-		}
-	}
-	return nil
-}
-
-// lockedHint explains EPERM of mount_setattr(2): mount_namespaces(7), "Restrictions on mount namespaces".
-func lockedHint(err error) error {
-	if errno(err) != unix.EPERM {
-		return err
-	}
-	return fault.Hint(err, "in a user namespace flags that the host has set on a mount (ro, nosuid, nodev, noexec, atime) cannot be cleared: leave out the option that clears one, as rw or exec")
+	return b.Attributes.apply(fd)
 }
 
 // target opens the place for the mount, made in the source's image when missing.

@@ -33,7 +33,7 @@ func diagnose(files Files, program string, errno unix.Errno) error {
 	case unix.EAGAIN:
 		return limitHint(err, "process.rlimits", "the program's user has more processes than its RLIMIT_NPROC allows, in all containers and on the host")
 	case unix.E2BIG:
-		return limitHint(err, "process.env", "arguments and environment together may take a quarter of RLIMIT_STACK: shorten them, or raise that in process.rlimits")
+		return limitHint(err, "process.env", "arguments and environment together may take a quarter of RLIMIT_STACK, but at least 128 KiB: shorten them, or raise that in process.rlimits")
 	}
 	return err
 }

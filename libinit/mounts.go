@@ -39,7 +39,7 @@ func (p *planner) mounts() error {
 		// A socket of a read-only mount can be written to, but not taken away or replaced.
 		p.add("", &Bind{
 			Index: NotifySource, Source: p.opts.NotifyDir, Target: path.Dir(p.opts.NotifySocket), Options: []string{"ro"},
-			Set:        unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC,
+			Attributes: BindAttributes{Set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC},
 			FromParent: p.opts.UserNamespace && !p.opts.RootlessCaller,
 		})
 	}

@@ -1,10 +1,12 @@
 package libinit
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/moby/sys/mountinfo"
+	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
 )
@@ -24,6 +26,20 @@ func procRefused(err error) error {
 	return fault.Hint(fault.New(fault.ProcMasked, "", err), hint+". What works in any case: bind the outer one (source /proc, options rbind, rslave)")
 }
 
+// mayCover tells whether a directory is one that the kernel has made to be mounted on, and so hides nothing
+// (proc_create_mount_point and sysctl_mount_point in fs/proc).
+func mayCover(path string) bool {
+	return slices.Contains([]string{"/proc/sys/fs/binfmt_misc", "/proc/fs/nfsd"}, path)
+}
+
+// ForeseeProc is the error that a procfs would meet in a new user namespace, nil when it would meet none.
+func ForeseeProc() error {
+	if covers, _ := procCovers(); len(covers) == 0 {
+		return nil
+	}
+	return procRefused(fmt.Errorf("create filesystem: %w", unix.EPERM))
+}
+
 // maxCovers is how many covered places are listed.
 const maxCovers = 12
 
@@ -40,7 +56,7 @@ func procCovers() (covers []string, readonly bool) {
 		}
 		readonly = readonly || slices.Contains(strings.Split(m.Options, ","), "ro")
 		for _, c := range all {
-			if c.Parent == m.ID && !slices.Contains(covers, c.Mountpoint) {
+			if c.Parent == m.ID && !mayCover(c.Mountpoint) && !slices.Contains(covers, c.Mountpoint) {
 				covers = append(covers, c.Mountpoint)
 			}
 		}

@@ -14,7 +14,7 @@ import (
 
 func processKinds() []Step {
 	return []Step{
-		&Trace{}, &Note{}, &AskHooks{}, &AskReady{}, &RunHooks{}, &Hostname{}, &Domainname{}, &Loopback{}, &Sysctls{}, &Console{},
+		&Trace{}, &Note{}, &AskHooks{}, &AskReady{}, &RunHooks{}, &Hostname{}, &Domainname{}, &Loopback{}, &Sysctls{}, &Console{}, &NullStreams{},
 		&Keyring{}, &Personality{}, &Umask{}, &NoNewPrivileges{}, &Scheduler{}, &IOPriority{}, &MemoryPolicy{},
 		&Affinity{}, &Label{}, &User{}, &Home{}, &Cwd{}, &Bounding{}, &Capabilities{}, &Lookup{}, &Filter{},
 		&Wait{}, &Exec{},

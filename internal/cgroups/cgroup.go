@@ -15,6 +15,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"mydocker/internal/fault"
+	"mydocker/internal/spawn"
 )
 
 // Options say which cgroup a container gets.
@@ -35,7 +36,8 @@ type Options struct {
 // Cgroup is the cgroup of a container: one directory in each hierarchy.
 type Cgroup struct {
 	saved     Saved
-	resources *lib.Resources // nil when it was loaded
+	resources *lib.Resources        // nil when it was loaded
+	asked     *specs.LinuxResources // what they are made of
 	extra     extra
 	rules     *ruleset
 	given     bool // linux.cgroupsPath is given
@@ -44,8 +46,9 @@ type Cgroup struct {
 	owner     *int
 	config    *lib.Cgroup // of systemd's manager
 	manager   lib.Manager
-	entered   bool // init was started in the cgroup, which Dir gave
-	left      bool // init waits outside, which Outside gave, until JoinLate
+	entered   bool          // init was started in the cgroup, which Dir gave
+	left      bool          // init waits outside, which Outside gave, until JoinLate
+	holder    *spawn.Holder // is in the unit meanwhile
 }
 
 // Saved is what later commands need to know of a cgroup.
@@ -66,17 +69,6 @@ func New(spec *specs.Spec, o *Options) (*Cgroup, error) {
 	return c, nil
 }
 
-// Problems are all errors of which New returns the first, and those of limits that show before they are set.
-func Problems(spec *specs.Spec, o *Options) []error {
-	c, wrong := look(spec, o)
-	if c != nil {
-		if err := c.checkLeast(c.resources.Memory); err != nil {
-			wrong = append(wrong, err)
-		}
-	}
-	return wrong
-}
-
 func look(spec *specs.Spec, o *Options) (*Cgroup, []error) {
 	linux := spec.Linux
 	if linux == nil {
@@ -91,6 +83,7 @@ func look(spec *specs.Spec, o *Options) (*Cgroup, []error) {
 	if r == nil {
 		r = &specs.LinuxResources{}
 	}
+	c.asked = r
 	var wrong []error
 	c.resources, c.extra, wrong = convertAll(r, c.saved.Layout)
 	wrong = append(wrong, c.missingControllers(r)...)

@@ -266,7 +266,7 @@ func (c *Cgroup) setError(err error) error {
 	if controller != "" && c.saved.Layout == V2 && (errors.Is(err, unix.ENOENT) || lacksPermission(err)) {
 		have, _ := readFile(c.main().dir() + "/cgroup.controllers")
 		if !strings.Contains(" "+have+" ", " "+controller+" ") {
-			err = fault.Hint(err, "the cgroup controller "+controller+" is not available here: it has to be enabled in cgroup.subtree_control above, or delegated to you")
+			return noController(field, controller, err)
 		}
 	}
 	return fault.New(fault.Cgroup, field, err)

@@ -23,6 +23,7 @@ import (
 // host looks for what this host cannot do.
 func (c *checker) host() {
 	c.rlimits()
+	c.tight()
 	c.oomScore()
 	c.hooks()
 	c.capabilities()
@@ -49,6 +50,36 @@ func (c *checker) rlimits() {
 		if known && unix.Prlimit(0, number, nil, &own) == nil && l.Hard > own.Max {
 			c.wrong(fault.At("process.rlimits["+itoa(i)+"]", container.RlimitError(l.Type, &unix.Rlimit{Cur: l.Soft, Max: l.Hard}, unix.EPERM)))
 		}
+	}
+}
+
+// tight looks for limits with which few programs can do anything: the signal that ends them says nothing of a limit.
+func (c *checker) tight() {
+	const least = 1 << 20
+	if r := c.spec.Linux.Resources; r != nil && r.Memory != nil && r.Memory.Limit != nil && *r.Memory.Limit > 0 && *r.Memory.Limit < least {
+		c.doubt(fault.Hint(fault.New(fault.Doubtful, "linux.resources.memory.limit",
+			fmt.Errorf("linux.resources.memory.limit: %d bytes are few: the kernel kills what reaches them", *r.Memory.Limit)),
+			"the value is in bytes; most programs need megabytes"))
+	}
+	if c.spec.Process == nil {
+		return
+	}
+	for i, l := range c.spec.Process.Rlimits {
+		field := "process.rlimits[" + itoa(i) + "]"
+		var hint string
+		switch {
+		case (l.Type == "RLIMIT_AS" || l.Type == "RLIMIT_DATA" || l.Type == "RLIMIT_STACK") && l.Soft < least:
+			hint = "the value is in bytes; the kernel ends a program that does not fit by SIGSEGV"
+		case l.Type == "RLIMIT_NPROC" && l.Soft < 2:
+			hint = "it counts all processes and threads of the user, in all containers and on the host"
+		case l.Type == "RLIMIT_NOFILE" && l.Soft < 4:
+			hint = "it is one more than the highest descriptor: 0, 1 and 2 are the standard streams"
+		case l.Type == "RLIMIT_CPU" && l.Soft < 1:
+			hint = "the value is in seconds; the kernel ends the process at once"
+		default:
+			continue
+		}
+		c.doubt(fault.Hint(fault.New(fault.Doubtful, field, fmt.Errorf("%s: %s of %d leaves little for a program", field, l.Type, l.Soft)), hint))
 	}
 }
 
@@ -153,8 +184,7 @@ func (c *checker) netDevices() {
 func (c *checker) listener() {
 	if s := c.spec.Linux.Seccomp; s != nil && s.ListenerPath != "" {
 		if _, err := os.Stat(s.ListenerPath); os.IsNotExist(err) {
-			c.wrong(fault.Hint(fault.New(fault.Seccomp, "linux.seccomp.listenerPath",
-				fmt.Errorf("failed to connect with seccomp agent: %w", err)), "start the agent first: it listens on this socket"))
+			c.wrong(container.AgentError(err))
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -98,6 +99,12 @@ func (c *checker) bind(m *specs.Mount, at *found, err error) error {
 	return wrong
 }
 
+func (c *checker) newUserNamespace() bool {
+	return slices.ContainsFunc(c.spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool {
+		return n.Type == specs.UserNamespace && n.Path == ""
+	})
+}
+
 // filesystem looks whether the kernel knows the filesystem and its options.
 func (c *checker) filesystem(i int, m *specs.Mount) error {
 	if m.Type == "" || m.Type == "cgroup" || m.Type == "cgroup2" {
@@ -105,6 +112,11 @@ func (c *checker) filesystem(i int, m *specs.Mount) error {
 	}
 	if m.Type == "bind" || m.Type == "none" {
 		return libinit.NotBind(fmt.Errorf("fsopen %s: %w", m.Type, unix.ENODEV))
+	}
+	if m.Type == "proc" && c.newUserNamespace() {
+		if err := libinit.ForeseeProc(); err != nil {
+			return err
+		}
 	}
 	if c.privileged {
 		return libinit.TryFilesystem(c.spec, i)

@@ -17,8 +17,11 @@ import (
 	"mydocker/internal/rdt"
 )
 
-// Delete removes a container that has stopped; with force it ends the container first, whatever its state, and an
-// unknown ID is no error.
+// Delete removes a container that has stopped, or ends and removes one whose program was never started; with force it
+// ends the container first, whatever its state, and an unknown ID is no error.
+//
+// The specification (runtime.md, Delete) wants an error of everything that is not stopped. Engines rely on what runc and
+// crun do: Buildah, when it cannot go on between create and start, leaves it at delete.
 func (s *Store) Delete(id string, force bool) error {
 	c, err := s.Load(id)
 	switch {
@@ -39,7 +42,11 @@ func (s *Store) Delete(id string, force bool) error {
 		if err != nil {
 			return err
 		}
-		if status != Stopped && !c.waitEnd() {
+		if status == Created {
+			if err := c.killAll(); err != nil {
+				return err
+			}
+		} else if status != Stopped && !c.waitEnd() {
 			return fault.Hint(fault.New(fault.State, "", fmt.Errorf("cannot delete container %s that is not stopped: %s", c.rec.ID, status)),
 				"`kill` it first, or use `delete --force`")
 		}

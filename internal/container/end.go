@@ -2,6 +2,7 @@ package container
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -9,11 +10,11 @@ import (
 	"time"
 	"unsafe"
 
-	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
 	"mydocker/internal/jsondoc"
+	"mydocker/internal/logs"
 	"mydocker/internal/rawfile"
 	"mydocker/internal/signals"
 )
@@ -60,15 +61,27 @@ func (e *End) reached() string {
 // endWith is the end with an exit code, nil if that is not known, and what the cgroup knows.
 func (c *Container) endWith(code *int) *End {
 	e := &End{ExitCode: code}
-	if cg := c.cgroup(); cg != nil {
-		if kills, limit, err := cg.OOM(); err == nil {
-			killed := kills > 0
-			if e.OOMKilled = &killed; killed {
-				e.MemoryLimit = limit
-			}
+	oom := c.oom
+	if cg := c.cgroup(); cg != nil && oom == nil {
+		oom = cg.OOM
+	}
+	if oom == nil {
+		return e
+	}
+	if kills, limit, err := oom(); err == nil {
+		killed := kills > 0
+		if e.OOMKilled = &killed; killed {
+			e.MemoryLimit = limit
 		}
 	}
 	return e
+}
+
+// followOOM is called before there is a process that could be killed: what the cgroup knows may go with its end.
+func (c *Container) followOOM() {
+	if cg := c.cgroup(); cg != nil {
+		c.oom = cg.FollowOOM()
+	}
 }
 
 // sawEnd is called by who has waited for init in the foreground. It says when it was the memory that has ended the
@@ -93,11 +106,11 @@ func (c *Container) warnOfMemory(e *End, status unix.WaitStatus) {
 	if status.Signaled() && status.Signal() == unix.SIGKILL {
 		who = "container "
 	}
-	log := logrus.NewEntry(logrus.StandardLogger())
+	err := fault.New(fault.System, "", fmt.Errorf("%s%s was killed for want of memory: %s", who, c.rec.ID, e.reached()))
 	if e.MemoryLimit != 0 {
-		log = log.WithFields(logrus.Fields{"field": "linux.resources.memory.limit", "hint": "give the container more memory, or its program less to do"})
+		err = fault.Hint(&fault.Error{Code: fault.MemoryLow, Field: "linux.resources.memory.limit", Err: errors.Unwrap(err)}, "give the container more memory, or its program less to do")
 	}
-	log.Warnf("%s%s was killed for want of memory: %s", who, c.rec.ID, e.reached())
+	logs.Warn(err, "run")
 }
 
 // noteEnd keeps the end for `state`. The caller holds the lock.

@@ -49,6 +49,9 @@ func (c *Container) run(f *foreground, o *RunOptions) (int, error) {
 	if err := f.attach(); err != nil {
 		return 0, errors.Join(err, c.locked(c.stopAndDestroy))
 	}
+	if !o.Detach {
+		c.followOOM()
+	}
 	err := c.startWith(f.catcher)
 	var failed *StartError
 	switch {
@@ -72,6 +75,7 @@ func (c *Container) run(f *foreground, o *RunOptions) (int, error) {
 	}
 	log.Done("wait for the program's end", start)
 	err = c.sawEnd(status, o.Keep)
+	c.suspectRlimit(status, o.Spec.Process)
 	if !o.Keep {
 		start = log.Now()
 		err = c.ifThere(func() error { return c.destroy(true) })

@@ -187,18 +187,18 @@ func (b *creation) runPrestart() error {
 	if b.spec.Hooks == nil {
 		return nil
 	}
-	return b.runHooksOf("prestart", b.spec.Hooks.Prestart) //nolint:staticcheck // deprecated, not gone
+	return b.runHooksOf("prestart", b.spec.Hooks.Prestart, b.creating()) //nolint:staticcheck // deprecated, not gone
 }
 
 func (b *creation) runCreateRuntime() error {
 	if b.spec.Hooks == nil {
 		return nil
 	}
-	return b.runHooksOf("createRuntime", b.spec.Hooks.CreateRuntime)
+	return b.runHooksOf("createRuntime", b.spec.Hooks.CreateRuntime, b.creating())
 }
 
 // runHooksOf runs hooks in the runtime's namespaces.
-func (b *creation) runHooksOf(kind string, list []specs.Hook) error {
+func (b *creation) runHooksOf(kind string, list []specs.Hook, state *specs.State) error {
 	b.hooked = true
 	if len(list) == 0 {
 		return nil
@@ -206,7 +206,7 @@ func (b *creation) runHooksOf(kind string, list []specs.Hook) error {
 	defer b.announce(kind, list)()
 	ctx, stop := b.catcher.Context()
 	defer stop()
-	return b.hookPlace().Run(ctx, list, kind, b.creating())
+	return b.hookPlace().Run(ctx, list, kind, state)
 }
 
 // ready does what has to wait until init has made its threads and its memory.
@@ -254,9 +254,18 @@ func (b *creation) sendListener(f *os.File) error {
 
 func sendListener(path string, state *specs.ContainerProcessState, f *os.File) error {
 	if err := scm.Send(path, jsondoc.Encode(state), f); err != nil {
-		return fault.New(fault.Seccomp, "linux.seccomp.listenerPath", fmt.Errorf("failed to connect with seccomp agent: %w", err))
+		return AgentError(err)
 	}
 	return nil
+}
+
+// AgentError is the error of a seccomp agent that does not take its listener.
+func AgentError(err error) error {
+	err = fault.New(fault.Seccomp, "linux.seccomp.listenerPath", fmt.Errorf("failed to connect with seccomp agent: %w", err))
+	if errors.Is(err, os.ErrNotExist) {
+		return fault.Hint(err, "start the agent first: it listens on this socket")
+	}
+	return err
 }
 
 // message is what init sends.

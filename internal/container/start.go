@@ -42,6 +42,11 @@ func (c *Container) startWith(catcher *signals.Catcher) error {
 		return fault.During(fault.Start, err)
 	}
 	c.store.Trace.Done("start", begin)
+	return c.runPoststart(catcher, done)
+}
+
+// runPoststart runs the poststart hooks, and done when they have ended. One that fails ends the container.
+func (c *Container) runPoststart(catcher *signals.Catcher, done func()) error {
 	if len(c.rec.Poststart) == 0 {
 		return nil
 	}
@@ -52,8 +57,8 @@ func (c *Container) startWith(catcher *signals.Catcher) error {
 		defer stop()
 	}
 	state := c.specState(specs.StateRunning, c.rec.Init.Pid)
-	begin = c.store.Trace.Now()
-	err = c.hookPlace().Run(ctx, c.rec.Poststart, "poststart", state)
+	begin := c.store.Trace.Now()
+	err := c.hookPlace().Run(ctx, c.rec.Poststart, "poststart", state)
 	done()
 	if err != nil {
 		return errors.Join(err, c.locked(c.stopAndDestroy))

@@ -54,9 +54,10 @@ type Container struct {
 	store *Store
 	dir   *os.File
 	rec   record
-	spec  *specs.Spec    // see Spec
-	child *spawn.Process // init, in the command that has created it
-	relay *notify.Relay  // of the command that starts it, where a service manager is to be told
+	spec  *specs.Spec                             // see Spec
+	child *spawn.Process                          // init, in the command that has created it
+	oom   func() (kills, limit uint64, err error) // see followOOM
+	relay *notify.Relay                           // of the command that starts it, where a service manager is to be told
 }
 
 // ID is the container's name.

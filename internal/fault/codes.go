@@ -83,6 +83,9 @@ const (
 	// The terminal could not be made or handed over. It needs a devpts at /dev/pts and, without a foreground, `--console-socket`.
 	Console Code = "E_CONSOLE"
 
+	// criu could not save or restore the processes. The text has what its log says last, the hint where the log is.
+	CRIU Code = "E_CRIU"
+
 	// The caller may not do this. Run it as root, or see `mydocker spec --rootless`.
 	Permission Code = "E_PERMISSION"
 	// Something did not answer in time. Another command may hold the container, or systemd hang.

@@ -77,6 +77,12 @@ func Told(err error, command string) {
 	}
 }
 
+// Warn writes a warning with what is known of its cause.
+func Warn(err error, command string) {
+	facts := known(err, command)
+	entry(&facts).Warn(err.Error())
+}
+
 // known are the facts of an error, with a code and a phase in any case.
 func known(err error, command string) fault.Error {
 	facts := fault.Of(err)

@@ -16,10 +16,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func commands() map[string]func(*testscript.TestScript, bool, []string) {
+// Commands are what scripts have beside testscript's own.
+func Commands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"bundle": bundle, "set": set, "retry": retry, "status": status, "code": code, "busybox": busybox, "json": jsonValue, "pty": ptyCommand,
-		"setns": setFrom("linux.namespaces"), "setseccomp": setFrom("linux.seccomp"), "refuse": refuse, "broken": broken,
+		"setns": setFrom("linux.namespaces"), "setseccomp": setFrom("linux.seccomp"), "refuse": refuse, "broken": broken, "criu": criu,
+		"cgroup": findCgroup, "devprogs": devicePrograms,
 	}
 }
 
@@ -252,19 +254,30 @@ func jsonValue(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// condition answers the conditions of the scripts.
-func condition(cond string) (bool, error) {
+// Condition answers the conditions of the scripts.
+func Condition(cond string) (bool, error) {
 	switch cond {
 	case "root":
 		return os.Geteuid() == 0, nil
+	case "subids":
+		return len(idMap("/etc/subuid", 0)) > 1 && len(idMap("/etc/subgid", 0)) > 1, nil
 	case "v1", "v2":
 		var st unix.Statfs_t
 		if err := unix.Statfs("/sys/fs/cgroup", &st); err != nil {
 			return false, err
 		}
 		return (st.Type == unix.CGROUP2_SUPER_MAGIC) == (cond == "v2"), nil
+	case "criu":
+		works, _ := criuWorks()
+		return works, nil
 	case "systemd":
-		return strings.Contains(os.Getenv("RUNTIME_FLAGS"), "--systemd-cgroup"), nil
+		return usesSystemd(), nil
+	case "limits":
+		return os.Geteuid() == 0 || usesSystemd(), nil
+	case "hugepages":
+		b, err := os.ReadFile("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages")
+		n, _ := strconv.Atoi(strings.TrimSpace(string(b)))
+		return err == nil && n >= 4, nil
 	}
 	if path, ok := strings.CutPrefix(cond, "file:"); ok {
 		_, err := os.Stat(path)
@@ -277,11 +290,16 @@ func condition(cond string) (bool, error) {
 	return false, fmt.Errorf("unknown condition %s", cond)
 }
 
-// DefaultConfig is what a script's bundle begins with.
+func usesSystemd() bool { return strings.Contains(os.Getenv("RUNTIME_FLAGS"), "--systemd-cgroup") }
+
+// DefaultConfig is what a script's bundle begins with. Without root it has a user namespace.
 func DefaultConfig() map[string]any {
 	var config map[string]any
 	if err := json.Unmarshal([]byte(defaultConfig), &config); err != nil {
 		panic(err)
+	}
+	if os.Geteuid() != 0 {
+		rootless(config["linux"].(map[string]any))
 	}
 	return config
 }
