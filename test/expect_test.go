@@ -286,11 +286,23 @@ func (e *expectation) bind(b *libinit.Bind) {
 	if b.RecSet|b.RecClear != 0 {
 		e.add("%s", attrText(true, b.RecSet, b.RecClear, 0))
 	}
-	if b.Set|b.Clear != 0 {
-		e.add("%s", attrText(false, b.Set, b.Clear, 0))
+	if a := &b.Attributes; a.Set|a.Clear|a.Unnamed != 0 {
+		e.add("%s", attrText(false, a.Set, (a.Clear|a.Unnamed)&^e.locked(b), 0))
 	}
 	e.add("move_mount %s", b.Target)
 	e.propagation(b.Propagation)
+}
+
+// locked are the flags that the host has set on the source, and a user namespace may not clear.
+func (e *expectation) locked(b *libinit.Bind) uint64 {
+	var st unix.Statfs_t
+	if err := unix.Statfs(b.Source, &st); err != nil {
+		e.t.Fatal(err)
+	}
+	if !b.Attributes.Locked {
+		return 0
+	}
+	return uint64(st.Flags) & (unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC)
 }
 
 // fromParent is a source that the runtime opens. The bundles here map all id mapped mounts alike.
