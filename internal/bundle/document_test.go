@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -66,6 +67,9 @@ func FuzzDocument(f *testing.F) {
 	f.Add([]byte(`[{"a":[1,2,{}]}]`))
 	f.Add([]byte(`{"root":null,"process":{"args":[null]}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
+		if !json.Valid(b) {
+			return
+		}
 		d := readDocument(b)
 		for _, err := range append(d.Wrong, d.Doubts...) {
 			if line, _, _ := d.Place(fault.Of(err).Field); line == 0 && fault.Of(err).Field != "" {
