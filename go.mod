@@ -3,6 +3,7 @@ module mydocker
 go 1.26.0
 
 require (
+	github.com/checkpoint-restore/go-criu/v8 v8.3.0
 	github.com/containerd/console v1.0.5
 	github.com/containerd/go-runc v1.2.1
 	github.com/coreos/go-systemd/v22 v22.6.0
@@ -24,7 +25,7 @@ require (
 )
 
 require (
-	github.com/cilium/ebpf v0.17.3 // indirect
+	github.com/aperturerobotics/protobuf-go-lite v0.14.0 // indirect
 	github.com/cyphar/filepath-securejoin v0.7.0 // indirect
 	golang.org/x/tools v0.26.0 // indirect
 )

@@ -18,8 +18,8 @@ type Bind struct {
 	Target           string
 	Options          []string // as configured, to be shown
 	Recursive        bool
-	Set, Clear       uint64 // MOUNT_ATTR_*
-	RecSet, RecClear uint64 // the same for all mounts below, too
+	Attributes       BindAttributes
+	RecSet, RecClear uint64 // MOUNT_ATTR_* of the mount and all mounts below
 	Propagation      []uint64
 	FromParent       bool // the parent opens the source: init may not be allowed to, or it is id mapped
 	ParentOnDenied   bool // the parent is asked when init may not open the source
@@ -32,14 +32,14 @@ func (p *planner) newBind(i int, o *mountOptions, dest string) *Bind {
 	m := &p.spec.Mounts[i]
 	b := &Bind{
 		Index: i, Source: sourcePath(m.Source, p.opts.Bundle), Target: dest, Options: m.Options,
-		Recursive: o.recursive, Set: o.set, Clear: o.clear, RecSet: o.recSet, RecClear: o.recClear,
+		Recursive: o.recursive, Attributes: bindAttributes(o, p.opts.UserNamespace), RecSet: o.recSet, RecClear: o.recClear,
 		Propagation:    o.propagation,
 		FromParent:     p.opts.UserNamespace && !p.opts.RootlessCaller || NeedsIDMap(p.spec, i),
 		ParentOnDenied: p.opts.UserNamespace,
 		MustBeProc:     dest == "/proc",
 		InsideProc:     strings.HasPrefix(dest, "/proc/"),
 	}
-	if b.Recursive && b.Set&unix.MOUNT_ATTR_RDONLY != 0 && b.Source == "/sys" {
+	if b.Recursive && b.Attributes.Set&unix.MOUNT_ATTR_RDONLY != 0 && b.Source == "/sys" {
 		// The cgroups are mounts below it, and may be the caller's to write to (CVE-2023-25809).
 		b.RecSet |= unix.MOUNT_ATTR_RDONLY
 	}
@@ -105,8 +105,12 @@ func (b *Bind) open(e *Env) (int, error) {
 // sourceError is the error of a source that cannot be opened, in the words that engines know.
 func sourceError(source string, err error) error {
 	err = fmt.Errorf("failed to fulfil mount request: %w", &os.PathError{Op: "open", Path: source, Err: err})
-	if errno(err) == unix.EINVAL {
+	err = fault.New(fault.MountSource, ".source", err)
+	switch errno(err) {
+	case unix.EINVAL:
 		return fault.Hint(err, "in a user namespace a directory with mounts in it has to be bound with rbind; an unbindable mount cannot be bound")
+	case unix.ENOENT:
+		return fault.Hint(err, "it is looked for on the host; a relative source is below the bundle's directory")
 	}
 	return err
 }
@@ -118,20 +122,7 @@ func (b *Bind) attributes(fd int) error {
 			return lockedHint(fmt.Errorf("mount_setattr (recursive): %w", err))
 		}
 	}
-	if b.Set|b.Clear != 0 {
-		if err := setAttr(fd, false, unix.MountAttr{Attr_set: b.Set, Attr_clr: b.Clear}); err != nil {
-			return lockedHint(fmt.Errorf("mount_setattr: %w", err))
-		}
-	}
-	return nil
-}
-
-// lockedHint explains EPERM of mount_setattr(2): mount_namespaces(7), "Restrictions on mount namespaces".
-func lockedHint(err error) error {
-	if errno(err) != unix.EPERM {
-		return err
-	}
-	return fault.Hint(err, "in a user namespace flags that the host has set on a mount (ro, nosuid, nodev, noexec, atime) cannot be cleared: leave out the option that clears one, as rw or exec")
+	return b.Attributes.apply(fd)
 }
 
 // target opens the place for the mount, made in the source's image when missing.
@@ -149,7 +140,7 @@ func (b *Bind) target(e *Env, source int) (int, error) {
 		if t.noLinks && isLink(err) {
 			return -1, notOrdinary("bind")
 		}
-		return -1, err
+		return -1, throughFile(int(e.Root.Fd()), b.Target, err)
 	}
 	if err := b.check(source, at); err != nil {
 		closeFd(at)
@@ -179,7 +170,7 @@ func openTarget(e *Env, t target, source int) (int, error) {
 }
 
 func (b *Bind) check(source, at int) error {
-	if err := sameType(source, at); err != nil {
+	if err := b.sameKind(source, at); err != nil {
 		return err
 	}
 	if b.InsideProc {
@@ -198,8 +189,7 @@ func (b *Bind) check(source, at int) error {
 	return nil
 }
 
-// sameType refuses a file over a directory and the reverse, for which the kernel has a bare EINVAL.
-func sameType(source, at int) error {
+func (b *Bind) sameKind(source, at int) error {
 	from, err := fileType(source)
 	if err != nil {
 		return err
@@ -208,11 +198,5 @@ func sameType(source, at int) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case from == unix.S_IFDIR && to != unix.S_IFDIR:
-		return fault.Hint(unix.ENOTDIR, "the source is a directory, the target is a file")
-	case from != unix.S_IFDIR && to == unix.S_IFDIR:
-		return fault.Hint(unix.ENOTDIR, "the source is a file, the target is a directory")
-	}
-	return nil
+	return MountKinds(from, to, b.Target)
 }

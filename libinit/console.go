@@ -25,7 +25,11 @@ func (p *planner) execConsole() error { return p.addConsole(false) }
 
 func (p *planner) addConsole(device bool) error {
 	process := p.spec.Process
-	if process == nil || !process.Terminal {
+	if process == nil {
+		return nil
+	}
+	if !process.Terminal {
+		p.add("", &NullStreams{})
 		return nil
 	}
 	c := &Console{Device: device, UID: int(process.User.UID)}

@@ -84,7 +84,7 @@ func TestPathsBecomeAbsolute(t *testing.T) {
 	if m := spec.Mounts[1]; m.Source != "tmpfs" {
 		t.Errorf("tmpfs became %+v", m)
 	}
-	if len(warnings) != 1 || !strings.Contains(warnings[0], "mounts[0].destination") {
+	if len(warnings) != 1 || !strings.Contains(warnings[0].Error(), "mounts[0].destination") {
 		t.Errorf("warnings: %q", warnings)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"runtime"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/cgroups"
@@ -66,6 +67,7 @@ type execution struct {
 	preserved  []*os.File
 	conn       *seqpacket.Conn
 	init       *spawn.Process
+	spawned    int64 // when init was executed, for the trace
 	cg         *cgroups.Cgroup
 }
 
@@ -90,14 +92,19 @@ func (c *Container) exec(catcher *signals.Catcher, o *ExecOptions, console func(
 	if err != nil {
 		return nil, err
 	}
+	log := c.store.Trace
+	start := log.Now()
 	if err := x.spawn(); err != nil {
 		return nil, err
 	}
+	log.Done("spawn init", start)
 	defer x.conn.Close()
+	start = log.Now()
 	if err := x.talk(plan); err != nil {
 		x.init.Kill()
 		return nil, err
 	}
+	log.Done("serve init", start)
 	return x.init, nil
 }
 
@@ -150,22 +157,24 @@ func (x *execution) spawn() error {
 		JoinPid: target, JoinFlags: flags, Privileged: x.privileged, UserRoot: inUser, Cgroup: dir, OpenFiles: openFiles,
 		Placed: x.placed,
 	}
-	if x.init, err = startOn(x.opts.Process, command); err != nil {
+	if x.init, err = startOn(x.opts.Process, command, !x.privileged); err != nil {
 		_ = conn.Close()
 		return err
 	}
+	logrus.Debugf("init is process %d", x.init.Pid)
 	x.conn = conn
+	x.spawned = x.store.Trace.Now()
 	return nil
 }
 
 // startOn starts a process on the CPUs of execCPUAffinity.initial: a child inherits them from the thread that makes it.
-func startOn(p *specs.Process, command *spawn.Command) (*spawn.Process, error) {
+func startOn(p *specs.Process, command *spawn.Command, rootless bool) (*spawn.Process, error) {
 	cpus, err := libinit.InitialAffinity(p)
 	if err != nil {
 		return nil, err
 	}
 	if cpus == nil {
-		return command.Start()
+		return startScored(command, p, rootless)
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -176,7 +185,7 @@ func startOn(p *specs.Process, command *spawn.Command) (*spawn.Process, error) {
 	if err := cpus.Do(nil); err != nil {
 		return nil, fault.At("process.execCPUAffinity.initial", err)
 	}
-	return command.Start()
+	return startScored(command, p, rootless)
 }
 
 func (x *execution) cgroupDir() (*os.File, error) {
@@ -197,14 +206,14 @@ func (x *execution) placed(pid int) error {
 			return err
 		}
 	}
-	if score := x.opts.Process.OOMScoreAdj; score != nil {
-		return setOOMScore(pid, *score, !x.privileged)
-	}
 	return nil
 }
 
 // talk gives init its plan and serves it until execve closes the socket.
 func (x *execution) talk(plan libinit.Plan) error {
+	if err := askTrace(x.store.Trace, x.conn); err != nil {
+		return x.gone(err)
+	}
 	if err := x.conn.Send(libinit.MsgPlan, plan.Encode()); err != nil {
 		return x.gone(err)
 	}
@@ -223,6 +232,11 @@ func (x *execution) talk(plan libinit.Plan) error {
 		case libinit.MsgReady:
 			ready = true
 			err = x.ready()
+		case libinit.MsgSpans:
+			if err := takeSpans(x.store.Trace, m.Body, x.init.Pid, x.spawned); err != nil {
+				return err
+			}
+			continue
 		case libinit.MsgConsole:
 			err = takeFile(m, x.console)
 		case libinit.MsgListener:

@@ -61,6 +61,9 @@ type record struct {
 	SharedPid bool   `json:"sharedPid,omitempty"`
 	NoProcess bool   `json:"noProcess,omitempty"` // config.json has no process
 	Notify    string `json:"notify,omitempty"`    // the host's NOTIFY_SOCKET
+	// StartHooks says that there are startContainer hooks.
+	StartHooks bool      `json:"startHooks,omitempty"`
+	Ready      time.Time `json:"ready"` // since when init waits for start; zero until then
 }
 
 // read reads state.json. A container whose directory has none is one that a create has just begun (or has died on).

@@ -29,8 +29,8 @@ func TestDisassembly(t *testing.T) {
 	const here = "mydocker/internal/spawn."
 	const kernel = "internal/runtime/syscall/linux.Syscall6"
 	allowed := map[string][]string{
-		here + "clone":        {here + "runOps", "syscall.RawSyscall", "syscall.RawSyscall6", kernel},
-		here + "runOps":       {here + "send", here + "exit", "syscall.RawSyscall", "syscall.RawSyscall6", kernel},
+		here + "clone":        nil,
+		here + "runOps":       {here + "clone", here + "send", here + "exit", "syscall.RawSyscall", "syscall.RawSyscall6", kernel},
 		here + "send":         {"syscall.RawSyscall6", kernel},
 		here + "exit":         {"syscall.RawSyscall", "syscall.RawSyscall6", kernel},
 		"syscall.RawSyscall":  {"syscall.RawSyscall6", kernel},
@@ -101,13 +101,14 @@ func TestOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.again(0)
-	want := []uintptr{unix.SYS_PRCTL, unix.SYS_SETNS, unix.SYS_CLOSE_RANGE, unix.SYS_CLONE}
-	for _, o := range s.ops {
+	want := []uintptr{unix.SYS_PRCTL, unix.SYS_SETNS, unix.SYS_CLOSE_RANGE}
+	last := 0
+	for i, o := range s.ops {
 		if len(want) > 0 && o.nr == want[0] {
-			want = want[1:]
+			want, last = want[1:], i
 		}
 	}
-	if len(want) > 0 {
+	if len(want) > 0 || !slices.ContainsFunc(s.ops[last:], func(o op) bool { return o.kind == fork }) {
 		t.Errorf("calls that are missing or out of order: %v", want)
 	}
 }

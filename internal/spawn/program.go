@@ -150,6 +150,14 @@ func (s *spawn) joined() uintptr {
 	return flags
 }
 
+// memory is CLONE_VM if a child may share its parent's: a time namespace is entered by who has a memory of its own.
+func (s *spawn) memory() uintptr {
+	if s.OwnMemory || (s.joined()|s.New)&unix.CLONE_NEWTIME != 0 {
+		return 0
+	}
+	return unix.CLONE_VM
+}
+
 // twice tells whether the child has to clone again whatever else: a pid namespace that a process joins, and a time
 // namespace that it makes, are for its children (pid_namespaces(7), time_namespaces(7)).
 func (s *spawn) twice() bool {
@@ -204,7 +212,10 @@ func (s *spawn) again(rest uintptr) {
 		return
 	}
 	s.about = fault.Namespace
-	s.call("clone again", unix.SYS_CLONE, unix.CLONE_PARENT|uintptr(unix.SIGCHLD)).kind = fork
+	s.second = &child{}
+	o := s.call("clone again", 0)
+	o.kind, o.next = fork, s.second
+	s.second.index = uintptr(len(s.ops))
 	s.forks = true
 	// The parent has to know of the second child before it may fail, to wait for its end.
 	s.wait()

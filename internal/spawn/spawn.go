@@ -37,7 +37,10 @@ type Command struct {
 	UserRoot bool
 	Cgroup   *os.File // cgroup v2 directory to be started in (CLONE_INTO_CGROUP, Linux 5.7)
 	// Outside is a cgroup.procs file. The process moves itself there once it has made its cgroup namespace.
-	Outside     *os.File
+	Outside *os.File
+	// OwnMemory has the process not share the caller's memory until its execve: for who sets what the kernel keeps for a
+	// memory, as the oom score.
+	OwnMemory   bool
 	TimeOffsets []byte // for /proc/PID/timens_offsets of a new time namespace (time_namespaces(7))
 	// OpenFiles is the soft RLIMIT_NOFILE at execve, within the hard one. With 0 the Go runtime of init cannot open
 	// /proc/self/cgroup and mountinfo, which it would read at its start to choose GOMAXPROCS; package os then sets
@@ -65,29 +68,16 @@ type Process struct {
 // Starts at the same time work, but until its execve each child holds the ends of the others open: one whose parent
 // dies just then is not told.
 func (c *Command) Start() (*Process, error) {
-	s, err := c.prepare()
+	s, err := c.assemble()
 	if err != nil {
 		return nil, err
 	}
 	defer s.close()
-	if c.Cgroup != nil {
-		s.args.flags |= unix.CLONE_INTO_CGROUP
-		s.args.cgroup = uint64(c.Cgroup.Fd())
-	}
-	early := s.early()
-	s.args.flags |= uint64(early)
-	s.wait()
-	s.namespaces(c.New &^ early)
-	if err := s.files(); err != nil {
+	dumpable, _ := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
+	if err := s.clone(s.early()); err != nil {
 		return nil, err
 	}
-	s.again(c.New &^ early)
-	if err := s.exec(); err != nil {
-		return nil, err
-	}
-	if err := s.clone(); err != nil {
-		return nil, err
-	}
+	defer undump(dumpable)
 	if err := s.attend(); err != nil {
 		s.process.Kill()
 		_ = s.process.Pidfd.Close()
@@ -97,24 +87,68 @@ func (c *Command) Start() (*Process, error) {
 	return &p, nil
 }
 
+// assemble makes the program of the child. The caller closes it.
+func (c *Command) assemble() (*spawn, error) {
+	s, err := c.prepare()
+	if err != nil {
+		return nil, err
+	}
+	early := s.early()
+	s.wait()
+	s.namespaces(c.New &^ early)
+	if err := s.files(); err != nil {
+		s.close()
+		return nil, err
+	}
+	s.again(c.New &^ early)
+	if err := s.exec(); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
 // spawn is a Command while it is started.
 type spawn struct {
 	*Command
 	program
-	args    cloneArgs
+	first   child
+	second  *child // the child's, if it clones again
 	pidfd   int32
-	report  report // the child's
 	process Process
 }
 
-// clone makes the child.
-func (s *spawn) clone() error {
-	s.args.flags |= unix.CLONE_PIDFD | unix.CLONE_CLEAR_SIGHAND
-	s.args.pidfd = uint64(uintptr(unsafe.Pointer(&s.pidfd)))
-	s.args.exitSignal = uint64(unix.SIGCHLD)
+// arm sets what the children are given.
+func (s *spawn) arm(namespaces uintptr) {
+	vm := s.memory()
+	s.first.ops, s.first.count, s.first.socket = &s.ops[0], uintptr(len(s.ops)), s.theirs
+	s.first.args.pidfd = uint64(uintptr(unsafe.Pointer(&s.pidfd)))
+	s.first.args.exitSignal = uint64(unix.SIGCHLD)
+	s.first.arm(namespaces | vm | unix.CLONE_PIDFD | unix.CLONE_CLEAR_SIGHAND)
+	if s.Cgroup != nil {
+		s.first.args.flags |= unix.CLONE_INTO_CGROUP
+		s.first.args.cgroup = uint64(s.Cgroup.Fd())
+	}
+	if c := s.second; c != nil {
+		c.ops, c.count, c.socket = &s.ops[c.index], uintptr(len(s.ops))-c.index, s.theirs
+		// The signal of a sibling's end is that of the first child (clone(2)).
+		c.arm(unix.CLONE_PARENT | vm)
+	}
+}
+
+// undump gives the parent back what PR_SET_DUMPABLE said before. Only 1 can be given.
+func undump(before int) {
+	if after, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0); err == nil && before == 1 && after != 1 {
+		_ = unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0)
+	}
+}
+
+// clone makes the child, with new namespaces.
+func (s *spawn) clone(namespaces uintptr) error {
+	s.arm(namespaces)
 	runtime.LockOSThread()
 	beforeFork()
-	pid, errno := clone(&s.args, &s.ops[0], uintptr(len(s.ops)), s.theirs, &s.report)
+	pid, errno := clone(&s.first.args, unsafe.Sizeof(s.first.args), &s.first)
 	afterFork()
 	runtime.UnlockOSThread()
 	// The files of the command, too, must not be closed by the collector before the child has its copies.
@@ -134,7 +168,7 @@ func (s *spawn) attend() error {
 			return err
 		}
 	}
-	if s.args.flags&unix.CLONE_NEWUSER != 0 {
+	if s.first.args.flags&unix.CLONE_NEWUSER != 0 {
 		if err := s.mapped(s.process.Pid); err != nil {
 			return err
 		}

@@ -133,3 +133,12 @@ func TestCgroup(t *testing.T) {
 	}
 	checkChild(t, s)
 }
+
+// The child shares the caller's memory, whose leave to be traced goes with a change of user.
+func TestDumpable(t *testing.T) {
+	needRoot(t)
+	start(t, &Command{New: unix.CLONE_NEWUSER | unix.CLONE_NEWPID, UserRoot: true, Mapped: mapRoot(shift)})
+	if got, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0); err != nil || got != 1 {
+		t.Errorf("PR_GET_DUMPABLE after a start: %d, %v; want 1", got, err)
+	}
+}

@@ -1,0 +1,66 @@
+#include "textflag.h"
+
+// See entry_amd64.s.
+TEXT mydocker_entry(SB), NOSPLIT|NOFRAME, $0
+	MOVD	$261, R8 // SYS_PRLIMIT64
+	MOVD	ZR, R0
+	MOVD	$7, R1
+	MOVD	ZR, R2
+	MOVD	$·limit(SB), R3
+	SVC
+	CBNZ	R0, environment
+	MOVD	·limit+8(SB), R0
+	MOVD	R0, ·none+8(SB)
+	CMP	$3, R0
+	BCC	environment
+	MOVD	ZR, R0
+	MOVD	$7, R1
+	MOVD	$·none(SB), R2
+	MOVD	ZR, R3
+	SVC
+	CBNZ	R0, environment
+	MOVD	$1, R0
+	MOVB	R0, ·lowered(SB)
+
+environment:
+	// prctl(PR_GET_TIMERSLACK), and late timers for this thread and those that the runtime starts.
+	MOVD	$167, R8 // SYS_PRCTL
+	MOVD	$30, R0
+	SVC
+	MOVD	R0, ·slack(SB)
+	MOVD	$29, R0
+	MOVD	$100000000, R1
+	SVC
+
+	// If there is a GOMAXPROCS in the environment, it holds.
+	MOVD	(RSP), R0
+	MOVD	RSP, R1
+	ADD	R0<<3, R1
+	ADD	$16, R1
+	MOVD	$0x4f525058414d4f47, R2 // "GOMAXPRO"
+next:
+	MOVD.P	8(R1), R3
+	CBZ	R3, insert
+	MOVD	(R3), R4
+	CMP	R4, R2
+	BNE	next
+	JMP	_rt0_arm64_linux(SB)
+
+insert:
+	MOVD	$1, R0
+	MOVB	R0, ·inserted(SB)
+	// The stack pointer is a multiple of 16 here: two words down, of which one more is the environment's.
+	MOVD	RSP, R0
+	SUB	$16, R0, R1
+	MOVD	(R0), R2
+	ADD	$2, R2
+	MOVD	R1, RSP
+move:
+	MOVD.P	8(R0), R3
+	MOVD.P	R3, 8(R1)
+	SUBS	$1, R2
+	BNE	move
+	MOVD	$·maxprocs(SB), R3
+	MOVD.P	R3, 8(R1)
+	MOVD.P	R3, 8(R1)
+	JMP	_rt0_arm64_linux(SB)

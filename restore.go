@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/urfave/cli/v3"
+
+	"mydocker/internal/container"
+)
+
+func restoreCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "restore",
+		Usage:     "make a container of files that checkpoint has saved",
+		ArgsUsage: "ID",
+		Description: "Makes the bundle's container with the processes of image files, by criu, and waits for its end, which removes it. The exit\n" +
+			"code is that of its process. What criu logs is in restore.log, in the work directory. The hooks prestart, createRuntime,\n" +
+			"poststart and poststop are run.",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "console-socket", Usage: "hand the terminal's master to whoever listens on `SOCKET`", TakesFile: true},
+			imagePathFlag(), workPathFlag(), tcpEstablishedFlag(), extUnixSkFlag(), shellJobFlag(), fileLocksFlag(), manageCgroupsFlag(),
+			&cli.StringFlag{Name: "bundle", Aliases: []string{"b"}, Usage: "`DIR` of config.json and the root filesystem", DefaultText: "the working directory", TakesFile: true},
+			&cli.BoolFlag{Name: "detach", Aliases: []string{"d"}, Usage: "do not wait for the end"},
+			&cli.StringFlag{Name: "pid-file", Usage: "write the process's pid to `FILE`", TakesFile: true},
+			&cli.BoolFlag{Name: "no-subreaper", Usage: "do not become the parent of processes that the container leaves behind"},
+			&cli.BoolFlag{Name: "no-pivot", Usage: "accepted as by create; it is criu that enters the root filesystem"},
+			emptyNamespacesFlag(), autoDedupFlag(),
+			&cli.BoolFlag{Name: "lazy-pages", Usage: "fetch the memory when it is used, from `criu lazy-pages` in the same work directory"},
+			&cli.StringFlag{Name: "lsm-profile", Usage: "set another security label than the one that was saved, as `TYPE:NAME`: apparmor:NAME or selinux:LABEL"},
+			&cli.StringFlag{Name: "lsm-mount-context", Usage: "mount with another SELinux `LABEL` than the one that was saved"},
+		},
+		Action: func(_ context.Context, c *cli.Command) error {
+			if err := arguments(c, 1); err != nil {
+				return err
+			}
+			code, err := restore(c)
+			if err != nil {
+				return fmt.Errorf("%s restore failed: %w", name, err)
+			}
+			return exitWith(code)
+		},
+	}
+}
+
+func restore(c *cli.Command) (int, error) {
+	s, err := store(c)
+	if err != nil {
+		return 0, err
+	}
+	create, err := createOptions(c, c.Args().First())
+	if err != nil {
+		return 0, err
+	}
+	images, err := criuOptions(c)
+	if err != nil {
+		return 0, err
+	}
+	images.LSMProfile, images.LSMMountContext = c.String("lsm-profile"), c.String("lsm-mount-context")
+	return s.Restore(&container.RestoreOptions{
+		RunOptions: container.RunOptions{CreateOptions: *create, Detach: c.Bool("detach"), NoSubreaper: c.Bool("no-subreaper")},
+		CRIU:       *images,
+	})
+}

@@ -1,0 +1,79 @@
+package rig
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// criu sets what criu needs to work here.
+func criu(ts *testscript.TestScript, _ bool, _ []string) {
+	if works, setting := criuWorks(); works {
+		name, value, _ := strings.Cut(setting, "=")
+		ts.Setenv(name, value)
+	}
+}
+
+// noBreakpoints is a setting of criu: it then does without the processor's debug registers (criu's
+// fault-injection.h, FI_NO_BREAKPOINTS). There are virtual machines whose kernel takes a breakpoint that then never comes.
+const noBreakpoints = "CRIU_FAULT=130"
+
+// criuWorks tells whether criu can save a process here, and the setting that it needs for that.
+var criuWorks = sync.OnceValues(func() (works bool, setting string) {
+	path, err := exec.LookPath("criu")
+	if err != nil || os.Geteuid() != 0 || exec.Command(path, "check").Run() != nil {
+		return false, ""
+	}
+	for _, setting := range []string{"CRIU_FAULT=", noBreakpoints} {
+		if criuSaves(path, setting) {
+			return true, setting
+		}
+	}
+	return false, ""
+})
+
+// criuHas tells whether criu works, and has a feature: one of `criu check --feature`, or tcp. Of TCP sockets criu reads
+// an option that Linux 6.16 has taken from them; a later criu knows.
+func criuHas(feature string) bool {
+	if works, _ := criuWorks(); !works {
+		return false
+	}
+	if feature != "tcp" {
+		return exec.Command("criu", "check", "--feature", feature).Run() == nil
+	}
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer syscall.Close(fd)
+	_, err = syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_PASSCRED)
+	return err == nil
+}
+
+// criuSaves has criu save a process that sleeps.
+func criuSaves(path, setting string) bool {
+	dir, err := os.MkdirTemp("", "criu")
+	if err != nil {
+		return false
+	}
+	defer os.RemoveAll(dir)
+	sleep := exec.Command("sleep", "300")
+	sleep.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if sleep.Start() != nil {
+		return false
+	}
+	defer func() { _ = sleep.Wait() }()
+	defer func() { _ = sleep.Process.Kill() }()
+	ctx, cancel := context.WithTimeout(context.Background(), Scale(20*time.Second))
+	defer cancel()
+	dump := exec.CommandContext(ctx, path, "dump", "-D", dir, "-t", strconv.Itoa(sleep.Process.Pid))
+	dump.Env = append(os.Environ(), setting)
+	return dump.Run() == nil
+}
