@@ -39,7 +39,7 @@ func (p *planner) newBind(i int, o *mountOptions, dest string) *Bind {
 		MustBeProc:     dest == "/proc",
 		InsideProc:     strings.HasPrefix(dest, "/proc/"),
 	}
-	if b.Recursive && b.Set&unix.MOUNT_ATTR_RDONLY != 0 && b.Source == "/sys" {
+	if b.Recursive && b.Attributes.Set&unix.MOUNT_ATTR_RDONLY != 0 && b.Source == "/sys" {
 		// The cgroups are mounts below it, and may be the caller's to write to (CVE-2023-25809).
 		b.RecSet |= unix.MOUNT_ATTR_RDONLY
 	}

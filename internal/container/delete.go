@@ -11,10 +11,13 @@ import (
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
+	"mydocker/internal/bundle"
+	"mydocker/internal/cgroups"
 	"mydocker/internal/entry"
 	"mydocker/internal/fault"
 	"mydocker/internal/hooks"
 	"mydocker/internal/progress"
+	"mydocker/internal/rawfile"
 	"mydocker/internal/rdt"
 )
 
@@ -247,10 +250,30 @@ func (s *Store) sweep(id string) error {
 	if !c.linked() {
 		return nil
 	}
-	if err := c.read(); err == nil {
+	switch err := c.read(); {
+	case err == nil:
 		if err := c.killAll(); err != nil {
 			return err
 		}
+	case !errors.Is(err, ErrNotExist):
+		c.rec.Cgroup = c.guessCgroup()
 	}
 	return c.destroy(false)
+}
+
+// guessCgroup finds the cgroup of a container whose state file is damaged: it is where the configuration leads to, or
+// else where one without a path leads to. Its processes end with it.
+func (c *Container) guessCgroup() *cgroups.Saved {
+	spec := &specs.Spec{Linux: &specs.Linux{}}
+	if b, err := rawfile.Read(c.path(configFile)); err == nil {
+		if kept, _, err := bundle.Parse(b, "/"); err == nil && kept.Linux != nil {
+			spec = kept
+		}
+	}
+	cg, err := cgroups.New(spec, c.store.cgroupOptions(c.rec.ID, spec, RootOfHost()))
+	if err != nil {
+		logrus.Warn(err)
+		return nil
+	}
+	return cg.Saved()
 }

@@ -1,6 +1,7 @@
 package hostile
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -238,18 +239,19 @@ func garbageState(f *faults) {
 	name := filepath.Join(f.state(), f.id, []string{"state.json", "config.json"}[f.random.Intn(2)])
 	b, err := os.ReadFile(name)
 	f.must(err)
-	switch f.random.Intn(5) {
+	switch f.random.Intn(4) {
 	case 0:
 		b = b[:f.random.Intn(len(b))]
 	case 1:
 		for range 1 + f.random.Intn(20) {
 			b[f.random.Intn(len(b))] = byte(f.random.Intn(256))
 		}
+		if json.Valid(b) { // it would be another container's truth, not garbage
+			b = b[1:]
+		}
 	case 2:
 		b = nil
 	case 3:
-		b = []byte(`{"id":"` + f.id + `","init":{"pid":1,"start":1},"creator":{"pid":1}}`)
-	case 4:
 		b = []byte(strings.Repeat("[", 100000))
 	}
 	f.trace = append(f.trace, fmt.Sprintf("damage %s: %.200q", filepath.Base(name), b))
