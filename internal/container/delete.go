@@ -16,6 +16,7 @@ import (
 	"mydocker/internal/entry"
 	"mydocker/internal/fault"
 	"mydocker/internal/hooks"
+	"mydocker/internal/progress"
 	"mydocker/internal/rawfile"
 	"mydocker/internal/rdt"
 )
@@ -84,6 +85,12 @@ func (c *Container) waitStopped(wait time.Duration) bool {
 		return true
 	}
 	defer f.Close()
+	return c.waitGone(f, wait)
+}
+
+// waitGone is waitPidfd with a word to a person who waits, too.
+func (c *Container) waitGone(f *os.File, wait time.Duration) bool {
+	defer progress.Start(func() string { return "container " + c.rec.ID + ": its process is ending" })()
 	return waitPidfd(f, wait)
 }
 
@@ -175,7 +182,7 @@ func (c *Container) killAll() error {
 	if err := unix.PidfdSendSignal(int(init.Fd()), unix.SIGKILL, nil, 0); err != nil && err != unix.ESRCH {
 		return fault.New(fault.Permission, "", fmt.Errorf("kill init: %w", err))
 	}
-	if !waitPidfd(init, killWait) {
+	if !c.waitGone(init, killWait) {
 		return fault.New(fault.Timeout, "", fmt.Errorf("init (process %d) does not end", c.rec.Init.Pid))
 	}
 	return nil

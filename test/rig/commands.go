@@ -283,6 +283,9 @@ func Condition(cond string) (bool, error) {
 		_, err := os.Stat(path)
 		return err == nil, nil
 	}
+	if feature, ok := strings.CutPrefix(cond, "criu:"); ok {
+		return criuHas(feature), nil
+	}
 	if controller, ok := strings.CutPrefix(cond, "cgroup:"); ok {
 		b, err := os.ReadFile("/proc/self/cgroup")
 		return err == nil && regexp.MustCompile(`(?m)^\d+:(.*,)?`+controller+`(,.*)?:`).Match(b), nil
