@@ -36,6 +36,15 @@ race:
 	CGO_ENABLED=1 $(GO) build -race -tags '$(TAGS) osusergo netgo' -ldflags '-linkmode external -extldflags -static' -o "$$work/mydocker" . && \
 	RUNTIME="$$work/mydocker" $(GO) run ./test/report -skips .ci/skips -- $(TESTFLAGS) -run 'TestScripts/^($(RACED))$$' ./
 
+# The scripts in a guest with systemd and cgroup v2: as root, with --systemd-cgroup, and as a user with a delegated cgroup.
+# A line of output says what ran in each mode. VM_TIME is for one mode.
+VM_MODES ?= root systemd rootless
+VM_TIME  ?= 20m
+.PHONY: test-vm
+test-vm: packages
+	test/vm/build-image
+	GO=$(GO) VM_TIME=$(VM_TIME) test/vm/suite $(VM_MODES)
+
 .PHONY: storm
 storm: packages
 	STORM=full $(GO) test $(TESTFLAGS) -timeout 20m -v -run Storm ./...
@@ -73,6 +82,11 @@ MAN ?= man
 .PHONY: man
 man: mydocker
 	$(abspath $(OUT)) __man $(MAN)
+
+# The moving picture of a terminal in the README, as root: a session is typed and drawn.
+.PHONY: recording
+recording: mydocker
+	$(GO) run ./docs/record $(OUT) docs/record/session docs/terminal.svg
 
 # For another architecture, build with OUT, make the manual pages with a binary that runs here, and copy both.
 SHARE := $(DESTDIR)$(PREFIX)/share

@@ -22,10 +22,12 @@ func checkCommand() *cli.Command {
 		Usage: "say all that is wrong or doubtful with a bundle",
 		Description: "Reads a bundle as create does, and goes on after the first error: values that are not allowed, unknown keys, what this\n" +
 			"host cannot do, a program, interpreter or mount source that is missing. Nothing is made, and root is not needed. The exit\n" +
-			"code is 0 for a bundle that is fine, 1 for a doubtful and 2 for a wrong one. docs/errors.md explains the codes.",
+			"code is 0 for a bundle that is fine, 1 for a doubtful and 2 for a wrong one. docs/errors.md explains the codes.\n\n" +
+			"With --host it reports what the machine has for containers, and what is missing.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "bundle", Aliases: []string{"b"}, Usage: "`DIR` of config.json and the root filesystem", DefaultText: "the working directory", TakesFile: true},
 			&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Usage: "text or json", Value: "text"},
+			&cli.BoolFlag{Name: "host", Usage: "report the machine: kernel, namespaces, cgroups, security modules, mounts, tools"},
 		},
 		Action: func(_ context.Context, c *cli.Command) error {
 			if err := arguments(c, 0); err != nil {
@@ -34,6 +36,9 @@ func checkCommand() *cli.Command {
 			format := c.String("format")
 			if format != "text" && format != "json" {
 				return fault.New(fault.Usage, "", errors.New("invalid format option"))
+			}
+			if c.Bool("host") {
+				return checkHost(c, format)
 			}
 			return checkBundle(c, format)
 		},
@@ -58,6 +63,49 @@ func checkBundle(c *cli.Command, format string) error {
 		return err
 	}
 	return exitWith(r.Code())
+}
+
+func checkHost(c *cli.Command, format string) error {
+	if c.IsSet("bundle") {
+		return fault.New(fault.Usage, "", errors.New("--host is about the machine: it does not go with --bundle"))
+	}
+	m := check.Host()
+	print := func() error { return printMachine(c.Root().Writer, m) }
+	if format == "json" {
+		print = func() error { return printJSON(c.Root().Writer, m) }
+	}
+	if err := print(); err != nil {
+		return err
+	}
+	return exitWith(m.Code())
+}
+
+// printMachine writes what the machine has, a group at a time.
+func printMachine(w io.Writer, m *check.Machine) error {
+	var b strings.Builder
+	paint := logs.Painter(stdio.Out)
+	fmt.Fprintf(&b, "Linux %s on %s\n", m.Kernel, m.Architecture)
+	group := ""
+	for _, f := range m.Features {
+		if f.Group != group {
+			group = f.Group
+			fmt.Fprintf(&b, "\n%s\n", paint(logs.Bold, group))
+		}
+		there := "yes"
+		if !f.There {
+			there = paint(logs.Amber, "no ")
+		}
+		line := fmt.Sprintf("  %s  %-22s %s", there, f.Name, paint(logs.Dim, f.Detail))
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
+	}
+	if len(m.Findings) > 0 {
+		b.WriteString("\n")
+	}
+	for i := range m.Findings {
+		printFinding(&b, &m.Findings[i], paint)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
 func printJSON(w io.Writer, v any) error {

@@ -15,6 +15,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"mydocker/internal/fault"
+	"mydocker/internal/spawn"
 )
 
 // Options say which cgroup a container gets.
@@ -45,8 +46,9 @@ type Cgroup struct {
 	owner     *int
 	config    *lib.Cgroup // of systemd's manager
 	manager   lib.Manager
-	entered   bool // init was started in the cgroup, which Dir gave
-	left      bool // init waits outside, which Outside gave, until JoinLate
+	entered   bool          // init was started in the cgroup, which Dir gave
+	left      bool          // init waits outside, which Outside gave, until JoinLate
+	holder    *spawn.Holder // is in the unit meanwhile
 }
 
 // Saved is what later commands need to know of a cgroup.

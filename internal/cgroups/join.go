@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"mydocker/internal/spawn"
 )
 
 // smallMemory is the memory limit below which init, a Go program, must not be charged to the container: what it
@@ -42,7 +44,10 @@ func openDirectory(dir string) (*os.File, error) {
 func (c *Cgroup) Join(pid int) error {
 	c.saved.Init = pid
 	if c.saved.Unit != nil {
-		return c.startUnit(pid)
+		if err := c.startUnit(pid); err != nil {
+			return err
+		}
+		return c.hold()
 	}
 	if c.entered {
 		return nil
@@ -79,9 +84,10 @@ func (c *Cgroup) JoinLate(pid int) error {
 			return err
 		}
 	}
-	if c.saved.Unit != nil {
+	if c.saved.Unit != nil && !c.left {
 		return nil
 	}
+	defer c.holder.Release()
 	for i := range c.saved.Hierarchies {
 		h := &c.saved.Hierarchies[i]
 		if !c.late(h) && !c.returns(h) {
@@ -90,6 +96,21 @@ func (c *Cgroup) JoinLate(pid int) error {
 		if err := joinDirectory(h.dir(), pid); err != nil {
 			return c.applyError(h, err)
 		}
+	}
+	return nil
+}
+
+// hold keeps the unit's cgroup from being empty while init waits outside: systemd would remove it.
+func (c *Cgroup) hold() (err error) {
+	if !c.left {
+		return nil
+	}
+	if c.holder, err = spawn.Hold(); err != nil {
+		return err
+	}
+	if err := joinDirectory(c.main().dir(), c.holder.Pid); err != nil {
+		c.holder.Release()
+		return c.applyError(c.main(), err)
 	}
 	return nil
 }
@@ -111,17 +132,30 @@ func (c *Cgroup) Outside() (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
+// mayMove tells whether the caller may move processes between its own cgroup and the container's: on v2 it takes the
+// right to write to cgroup.procs of what is above both (cgroups(7), "Cgroup delegation").
+func mayMove(h *Hierarchy, own string) bool {
+	if len(h.Controllers) > 0 || os.Geteuid() == 0 {
+		return true
+	}
+	above := h.Path
+	for above != "/" && !strings.HasPrefix(own+"/", strings.TrimSuffix(above, "/")+"/") {
+		above = parent(above)
+	}
+	return unix.Access(h.Mount+strings.TrimSuffix(above, "/")+"/cgroup.procs", unix.W_OK) == nil
+}
+
 // outside is the path of that file, "" without.
 func (c *Cgroup) outside() string {
 	h := c.hierarchy("memory")
-	if h == nil || c.saved.Unit != nil || c.resources.Memory <= 0 || c.resources.Memory >= smallMemory {
+	if h == nil || c.resources.Memory <= 0 || c.resources.Memory >= smallMemory {
 		return ""
 	}
-	if c.late(h) && c.saved.Layout == V1 {
+	if c.saved.Layout == V1 && (c.late(h) || c.saved.Unit != nil) {
 		return ""
 	}
 	own, err := h.ownPath()
-	if err != nil {
+	if err != nil || !mayMove(h, own) {
 		return "" // without a cgroup to go back to, init stays in the container's
 	}
 	return h.Mount + strings.TrimSuffix(own, "/") + "/cgroup.procs"

@@ -86,12 +86,12 @@ func (c *Cgroup) Explain(err error) error {
 	killed = killed || c.saved.Unit != nil && c.resources.Memory > 0 && c.resources.Memory < smallMemory && !c.Exists()
 	if killed {
 		return fault.Hint(fault.New(fault.MemoryLow, resourcesField+"memory.limit",
-			fmt.Errorf("%s: container init was OOM-killed (memory limit too low?)", err)), // the cause is another than err says
+			fmt.Errorf("%s: container init was OOM-killed (memory limit too low?)", err.Error())), // whose code is another
 			fmt.Sprintf("the memory limit is %d bytes; give the container more", c.resources.Memory))
 	}
 	if h := c.hierarchy("pids"); h != nil && c.resources.PidsLimit != nil {
 		if text, readErr := readFile(h.dir() + "/pids.events"); readErr == nil && counter(text, "max") > 0 {
-			return fault.Hint(fault.New(fault.Cgroup, resourcesField+"pids.limit", fmt.Errorf("%s: the limit of processes was reached", err)),
+			return fault.Hint(fault.New(fault.Cgroup, resourcesField+"pids.limit", fmt.Errorf("%s: the limit of processes was reached", err.Error())),
 				fmt.Sprintf("the limit of processes and threads is %d; give the container more", *c.resources.PidsLimit))
 		}
 	}
@@ -177,16 +177,19 @@ func watchEventfd(dir string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), "eventfd"), nil
 }
 
-// watchInotify watches the v2 counters, which the kernel marks as modified (cgroup-v2.rst, "memory.events").
+// watchInotify watches the v2 counters of memory, and then those of the cgroup, which the kernel marks as modified (cgroup-v2.rst, "memory.events").
 func watchInotify(dir string) (*os.File, error) {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
 		return nil, os.NewSyscallError("inotify_init1", err)
 	}
-	for name, mask := range map[string]uint32{"/memory.events": unix.IN_MODIFY, "/cgroup.events": unix.IN_MODIFY | unix.IN_DELETE_SELF} {
-		if _, err := unix.InotifyAddWatch(fd, dir+name, mask); err != nil {
+	for _, file := range []struct {
+		name string
+		mask uint32
+	}{{"/memory.events", unix.IN_MODIFY}, {"/cgroup.events", unix.IN_MODIFY | unix.IN_DELETE_SELF}} {
+		if _, err := unix.InotifyAddWatch(fd, dir+file.name, file.mask); err != nil {
 			_ = unix.Close(fd)
-			return nil, &os.PathError{Op: "inotify_add_watch", Path: dir + name, Err: err}
+			return nil, &os.PathError{Op: "inotify_add_watch", Path: dir + file.name, Err: err}
 		}
 	}
 	return os.NewFile(uintptr(fd), "inotify"), nil

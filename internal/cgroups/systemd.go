@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	systemddbus "github.com/coreos/go-systemd/v22/dbus"
@@ -26,6 +27,9 @@ const PropertyPrefix = "org.systemd.property."
 
 // answerWait is how long systemd may take. Its jobs have a limit of their own in the library, 30 s.
 const answerWait = 45 * time.Second
+
+// silent says that systemd has not answered in that time: what cleans up after it does not wait again.
+var silent atomic.Bool
 
 // placeUnit sets the unit, and the path that systemd will give it.
 func (c *Cgroup) placeUnit(o *Options) error {
@@ -135,6 +139,11 @@ func (c *Cgroup) answered(do string, f func() error) error {
 	if c.saved.Unit == nil {
 		return f()
 	}
+	silence := fault.Hint(fault.New(fault.Timeout, "", fmt.Errorf("%s systemd unit %s: no answer on D-Bus in %s", do, c.saved.Unit, answerWait)),
+		"see whether `systemctl status` answers")
+	if silent.Load() {
+		return silence
+	}
 	done := make(chan error, 1)
 	go func() { done <- f() }()
 	timer := time.NewTimer(answerWait)
@@ -143,8 +152,8 @@ func (c *Cgroup) answered(do string, f func() error) error {
 	case err := <-done:
 		return err
 	case <-timer.C:
-		return fault.Hint(fault.New(fault.Timeout, "", fmt.Errorf("%s systemd unit %s: no answer on D-Bus in %s", do, c.saved.Unit, answerWait)),
-			"see whether `systemctl status` answers")
+		silent.Store(true)
+		return silence
 	}
 }
 

@@ -61,15 +61,27 @@ func (e *End) reached() string {
 // endWith is the end with an exit code, nil if that is not known, and what the cgroup knows.
 func (c *Container) endWith(code *int) *End {
 	e := &End{ExitCode: code}
-	if cg := c.cgroup(); cg != nil {
-		if kills, limit, err := cg.OOM(); err == nil {
-			killed := kills > 0
-			if e.OOMKilled = &killed; killed {
-				e.MemoryLimit = limit
-			}
+	oom := c.oom
+	if cg := c.cgroup(); cg != nil && oom == nil {
+		oom = cg.OOM
+	}
+	if oom == nil {
+		return e
+	}
+	if kills, limit, err := oom(); err == nil {
+		killed := kills > 0
+		if e.OOMKilled = &killed; killed {
+			e.MemoryLimit = limit
 		}
 	}
 	return e
+}
+
+// followOOM is called before there is a process that could be killed: what the cgroup knows may go with its end.
+func (c *Container) followOOM() {
+	if cg := c.cgroup(); cg != nil {
+		c.oom = cg.FollowOOM()
+	}
 }
 
 // sawEnd is called by who has waited for init in the foreground. It says when it was the memory that has ended the

@@ -49,6 +49,9 @@ func (c *Container) run(f *foreground, o *RunOptions) (int, error) {
 	if err := f.attach(); err != nil {
 		return 0, errors.Join(err, c.locked(c.stopAndDestroy))
 	}
+	if !o.Detach {
+		c.followOOM()
+	}
 	err := c.startWith(f.catcher)
 	var failed *StartError
 	switch {

@@ -71,7 +71,12 @@ func (c *Container) counted(counters func(*cgroups.Cgroup) (*cgroups.Stats, erro
 	if err != nil {
 		return nil, err
 	}
-	return counters(cg)
+	stats, err := counters(cg)
+	if err != nil && !cg.Exists() {
+		// Systemd has removed it meanwhile.
+		return nil, fault.New(fault.State, "", ErrNotRunning)
+	}
+	return stats, err
 }
 
 // WatchOOM reports each time that the kernel kills for want of memory in the container, until its cgroup is gone or

@@ -48,3 +48,16 @@ func exhausted(op string) string {
 	}
 	return strings.Join(names, ", ")
 }
+
+// Most is how many namespaces of a type there may be, as the sysctl has it; "" where that is not known.
+func Most(kind specs.LinuxNamespaceType) string {
+	for i := range flags {
+		if flags[i].kind == kind {
+			b, err := os.ReadFile("/proc/sys/user/max_" + flags[i].file + "_namespaces")
+			if err == nil {
+				return strings.TrimSpace(string(b))
+			}
+		}
+	}
+	return ""
+}

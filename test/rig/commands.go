@@ -21,6 +21,7 @@ func Commands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"bundle": bundle, "set": set, "retry": retry, "status": status, "code": code, "busybox": busybox, "json": jsonValue, "pty": ptyCommand,
 		"setns": setFrom("linux.namespaces"), "setseccomp": setFrom("linux.seccomp"), "refuse": refuse, "broken": broken, "criu": criu,
+		"cgroup": findCgroup, "devprogs": devicePrograms,
 	}
 }
 
@@ -76,6 +77,7 @@ func change(ts *testscript.TestScript, dir string, sets []string) {
 	ts.Check(err)
 	var config any
 	ts.Check(json.Unmarshal(b, &config))
+	removeUser(config)
 	for _, s := range sets {
 		path, value, ok := strings.Cut(s, "=")
 		if !ok {
@@ -94,6 +96,7 @@ func change(ts *testscript.TestScript, dir string, sets []string) {
 }
 
 func write(ts *testscript.TestScript, dir string, config any) {
+	addUser(config)
 	b, err := json.MarshalIndent(config, "", "\t")
 	ts.Check(err)
 	ts.Check(os.WriteFile(filepath.Join(dir, "config.json"), b, 0o644))
@@ -268,11 +271,20 @@ func Condition(cond string) (bool, error) {
 		works, _ := criuWorks()
 		return works, nil
 	case "systemd":
-		return strings.Contains(os.Getenv("RUNTIME_FLAGS"), "--systemd-cgroup"), nil
+		return usesSystemd(), nil
+	case "limits":
+		return os.Geteuid() == 0 || usesSystemd(), nil
+	case "hugepages":
+		b, err := os.ReadFile("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages")
+		n, _ := strconv.Atoi(strings.TrimSpace(string(b)))
+		return err == nil && n >= 4, nil
 	}
 	if path, ok := strings.CutPrefix(cond, "file:"); ok {
 		_, err := os.Stat(path)
 		return err == nil, nil
+	}
+	if feature, ok := strings.CutPrefix(cond, "criu:"); ok {
+		return criuHas(feature), nil
 	}
 	if controller, ok := strings.CutPrefix(cond, "cgroup:"); ok {
 		b, err := os.ReadFile("/proc/self/cgroup")
@@ -280,6 +292,8 @@ func Condition(cond string) (bool, error) {
 	}
 	return false, fmt.Errorf("unknown condition %s", cond)
 }
+
+func usesSystemd() bool { return strings.Contains(os.Getenv("RUNTIME_FLAGS"), "--systemd-cgroup") }
 
 // DefaultConfig is what a script's bundle begins with.
 func DefaultConfig() map[string]any {

@@ -38,6 +38,8 @@ func Build(dir string) (*Binaries, error) {
 		if err := command(root, "make", "-s", "mydocker", "OUT="+b.Runtime); err != nil {
 			return nil, err
 		}
+	} else if err := os.Symlink(b.Runtime, filepath.Join(dir, "mydocker")); err != nil {
+		return nil, err
 	}
 	payload := filepath.Join(dir, "payload")
 	if given := os.Getenv("PAYLOAD"); given != "" {
