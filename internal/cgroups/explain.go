@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	lib "github.com/opencontainers/cgroups"
+
+	"mydocker/internal/fault"
 )
 
 // Write is a file of a cgroup that would be written.
@@ -76,7 +78,7 @@ func (c *Cgroup) Joins(late bool) (files []string) {
 // Limits are the files that Set writes, without those of devices, and those that wait for JoinLate. They are what
 // the code that sets limits has written, in directories that stand for the cgroups.
 func (c *Cgroup) Limits() (now, late []Write, err error) {
-	if len(c.saved.Hierarchies) == 0 {
+	if len(c.saved.Hierarchies) == 0 || !c.limited {
 		return nil, nil, nil
 	}
 	if now, err = c.rehearse((*Cgroup).setResources); err != nil || !c.memoryLater() {
@@ -107,7 +109,7 @@ func (c *Cgroup) Rules() []Write {
 func (c *Cgroup) rehearse(set func(*Cgroup) error) ([]Write, error) {
 	stage, err := os.MkdirTemp("", "mydocker-explain-")
 	if err != nil {
-		return nil, err
+		return nil, fault.Hint(fault.New(fault.Permission, "", err), "TMPDIR names a directory that can be written to")
 	}
 	defer func() { _ = os.RemoveAll(stage) }()
 	// It is the library's own switch for cgroup files that are none.

@@ -11,6 +11,8 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"mydocker/test/rig"
 )
 
 // told checks that an error says something.
@@ -193,7 +195,7 @@ func silentDBus(f *faults) {
 	path, done := f.deaf(false)
 	defer done()
 	defer func(limit time.Duration) { f.limit = limit }(f.limit)
-	f.limit = 3 * time.Minute
+	f.limit = rig.Scale(2 * time.Minute)
 	// The host looks as if systemd ran.
 	f.must(unix.Mount("tmpfs", "/run", "tmpfs", 0, ""))
 	defer func() { f.must(unix.Unmount("/run", unix.MNT_DETACH)) }()
