@@ -83,6 +83,11 @@ MAN ?= man
 man: mydocker
 	$(abspath $(OUT)) __man $(MAN)
 
+# The moving picture of a terminal in the README, as root: a session is typed and drawn.
+.PHONY: recording
+recording: mydocker
+	$(GO) run ./docs/record $(OUT) docs/record/session docs/terminal.svg
+
 # For another architecture, build with OUT, make the manual pages with a binary that runs here, and copy both.
 SHARE := $(DESTDIR)$(PREFIX)/share
 .PHONY: install

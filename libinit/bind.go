@@ -21,10 +21,11 @@ type Bind struct {
 	Attributes       BindAttributes
 	RecSet, RecClear uint64 // MOUNT_ATTR_* of the mount and all mounts below
 	Propagation      []uint64
-	FromParent       bool // the parent opens the source: init may not be allowed to, or it is id mapped
-	ParentOnDenied   bool // the parent is asked when init may not open the source
-	MustBeProc       bool // the source must be a procfs: it goes to /proc
-	InsideProc       bool // the target is one of procFiles
+	FromParent       bool   // the parent opens the source: init may not be allowed to, or it is id mapped
+	ParentOnDenied   bool   // the parent is asked when init may not open the source
+	Inside           string // the source inside the container, when an earlier mount covers it; "" for one of the host
+	MustBeProc       bool   // the source must be a procfs: it goes to /proc
+	InsideProc       bool   // the target is one of procFiles
 }
 
 // newBind makes the step of a bind mount.
@@ -38,6 +39,9 @@ func (p *planner) newBind(i int, o *mountOptions, dest string) *Bind {
 		ParentOnDenied: p.opts.UserNamespace,
 		MustBeProc:     dest == "/proc",
 		InsideProc:     strings.HasPrefix(dest, "/proc/"),
+	}
+	if !NeedsIDMap(p.spec, i) {
+		b.Inside = p.insideSource(i, b.Source)
 	}
 	if b.Recursive && b.Attributes.Set&unix.MOUNT_ATTR_RDONLY != 0 && b.Source == "/sys" {
 		// The cgroups are mounts below it, and may be the caller's to write to (CVE-2023-25809).
@@ -87,6 +91,9 @@ func (b *Bind) do(e *Env) error {
 
 // open opens the source as a detached mount.
 func (b *Bind) open(e *Env) (int, error) {
+	if b.Inside != "" {
+		return b.openInside(e)
+	}
 	if b.FromParent {
 		return e.sourceFd(b.Index)
 	}
@@ -100,6 +107,37 @@ func (b *Bind) open(e *Env) (int, error) {
 		}
 	}
 	return -1, sourceError(b.Source, err)
+}
+
+// openInside opens a source that is a mount of the container, or in one: the host does not see it.
+func (b *Bind) openInside(e *Env) (int, error) {
+	at, err := openIn(int(e.Root.Fd()), b.Inside, 0)
+	if err != nil {
+		return -1, sourceError(b.Source, err)
+	}
+	defer closeFd(at)
+	fd, err := cloneTree(at, "", b.Recursive)
+	if err != nil {
+		return -1, sourceError(b.Source, err)
+	}
+	return fd, nil
+}
+
+// insideSource is the path, inside, of a source below the root filesystem that a mount before mount i covers.
+func (p *planner) insideSource(i int, source string) string {
+	root := filepath.Clean(sourcePath(p.spec.Root.Path, p.opts.Bundle))
+	inside, ok := strings.CutPrefix(filepath.Clean(source), root+"/")
+	if !ok || root == "/" {
+		return ""
+	}
+	inside = "/" + inside
+	for _, m := range p.spec.Mounts[:i] {
+		dest := filepath.Clean("/" + m.Destination)
+		if inside == dest || strings.HasPrefix(inside, dest+"/") {
+			return inside
+		}
+	}
+	return ""
 }
 
 // sourceError is the error of a source that cannot be opened, in the words that engines know.

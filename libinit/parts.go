@@ -62,7 +62,10 @@ func bindParts(b *Bind) (parts []string) {
 	for _, a := range [...]struct {
 		what string
 		attr uint64
-	}{{"set ", b.Attributes.Set}, {"clear ", b.Attributes.Clear | b.Attributes.Unnamed}, {"set, below, too, ", b.RecSet}, {"clear, below, too, ", b.RecClear}} {
+	}{
+		{"set ", b.Attributes.Set}, {"clear ", b.Attributes.Clear}, {"clear, for no option names them, ", b.Attributes.Unnamed},
+		{"set, below, too, ", b.RecSet}, {"clear, below, too, ", b.RecClear},
+	} {
 		if a.attr != 0 {
 			parts = append(parts, a.what+attrNames(a.attr))
 		}

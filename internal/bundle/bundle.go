@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/sirupsen/logrus"
@@ -163,8 +164,21 @@ func complete(spec *specs.Spec, dir string) (warnings []error) {
 				fmt.Errorf("%s: mount destination %q is not absolute: it is taken as %q", field, m.Destination, "/"+m.Destination)))
 			m.Destination = "/" + m.Destination
 		}
+		if spec.Root != nil {
+			m.Destination = insideRoot(spec.Root.Path, m.Destination)
+		}
 	}
 	return warnings
+}
+
+// insideRoot takes a destination that has the path of the root filesystem on the host before it as one below that:
+// runc does, and configurations that were made for it may rely on it.
+func insideRoot(root, dest string) string {
+	root = filepath.Clean(root)
+	if rest, ok := strings.CutPrefix(dest, root+"/"); ok && root != "/" && filepath.IsAbs(root) {
+		return "/" + rest
+	}
+	return dest
 }
 
 func join(dir, path string) string {

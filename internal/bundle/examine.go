@@ -30,7 +30,7 @@ func Examine(dir string) (*Examined, error) {
 	x := &Examined{Dir: dir}
 	if x.Config, err = readConfig(dir); err != nil {
 		x.Wrong = []error{err}
-		return x, nil
+		return x, nil //nolint:nilerr // it is what was found
 	}
 	x.Spec = &specs.Spec{}
 	err = decode(File, x.Config, x.Spec)

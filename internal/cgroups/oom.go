@@ -86,12 +86,12 @@ func (c *Cgroup) Explain(err error) error {
 	killed = killed || c.saved.Unit != nil && c.resources.Memory > 0 && c.resources.Memory < smallMemory && !c.Exists()
 	if killed {
 		return fault.Hint(fault.New(fault.MemoryLow, resourcesField+"memory.limit",
-			fmt.Errorf("%s: container init was OOM-killed (memory limit too low?)", err)), // the cause is another than err says
+			fmt.Errorf("%s: container init was OOM-killed (memory limit too low?)", err.Error())), // whose code is another
 			fmt.Sprintf("the memory limit is %d bytes; give the container more", c.resources.Memory))
 	}
 	if h := c.hierarchy("pids"); h != nil && c.resources.PidsLimit != nil {
 		if text, readErr := readFile(h.dir() + "/pids.events"); readErr == nil && counter(text, "max") > 0 {
-			return fault.Hint(fault.New(fault.Cgroup, resourcesField+"pids.limit", fmt.Errorf("%s: the limit of processes was reached", err)),
+			return fault.Hint(fault.New(fault.Cgroup, resourcesField+"pids.limit", fmt.Errorf("%s: the limit of processes was reached", err.Error())),
 				fmt.Sprintf("the limit of processes and threads is %d; give the container more", *c.resources.PidsLimit))
 		}
 	}

@@ -85,7 +85,7 @@ func (c *checker) bind(m *specs.Mount, at *found, err error) error {
 	if openErr != nil {
 		c.view.cover(at.path, unseen)
 		if openErr == unix.EACCES && os.Geteuid() != 0 {
-			return nil //nolint:nilerr // root of the user namespace, or the runtime, may be allowed to
+			return nil // root of the user namespace, or the runtime, may be allowed to
 		}
 		return libinit.SourceError(source, openErr)
 	}

@@ -11,9 +11,13 @@ import (
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
+	"mydocker/internal/bundle"
+	"mydocker/internal/cgroups"
 	"mydocker/internal/entry"
 	"mydocker/internal/fault"
 	"mydocker/internal/hooks"
+	"mydocker/internal/progress"
+	"mydocker/internal/rawfile"
 	"mydocker/internal/rdt"
 )
 
@@ -81,6 +85,12 @@ func (c *Container) waitStopped(wait time.Duration) bool {
 		return true
 	}
 	defer f.Close()
+	return c.waitGone(f, wait)
+}
+
+// waitGone is waitPidfd with a word to a person who waits, too.
+func (c *Container) waitGone(f *os.File, wait time.Duration) bool {
+	defer progress.Start(func() string { return "container " + c.rec.ID + ": its process is ending" })()
 	return waitPidfd(f, wait)
 }
 
@@ -172,7 +182,7 @@ func (c *Container) killAll() error {
 	if err := unix.PidfdSendSignal(int(init.Fd()), unix.SIGKILL, nil, 0); err != nil && err != unix.ESRCH {
 		return fault.New(fault.Permission, "", fmt.Errorf("kill init: %w", err))
 	}
-	if !waitPidfd(init, killWait) {
+	if !c.waitGone(init, killWait) {
 		return fault.New(fault.Timeout, "", fmt.Errorf("init (process %d) does not end", c.rec.Init.Pid))
 	}
 	return nil
@@ -240,10 +250,30 @@ func (s *Store) sweep(id string) error {
 	if !c.linked() {
 		return nil
 	}
-	if err := c.read(); err == nil {
+	switch err := c.read(); {
+	case err == nil:
 		if err := c.killAll(); err != nil {
 			return err
 		}
+	case !errors.Is(err, ErrNotExist):
+		c.rec.Cgroup = c.guessCgroup()
 	}
 	return c.destroy(false)
+}
+
+// guessCgroup finds the cgroup of a container whose state file is damaged: it is where the configuration leads to, or
+// else where one without a path leads to. Its processes end with it.
+func (c *Container) guessCgroup() *cgroups.Saved {
+	spec := &specs.Spec{Linux: &specs.Linux{}}
+	if b, err := rawfile.Read(c.path(configFile)); err == nil {
+		if kept, _, err := bundle.Parse(b, "/"); err == nil && kept.Linux != nil {
+			spec = kept
+		}
+	}
+	cg, err := cgroups.New(spec, c.store.cgroupOptions(c.rec.ID, spec, RootOfHost()))
+	if err != nil {
+		logrus.Warn(err)
+		return nil
+	}
+	return cg.Saved()
 }

@@ -41,7 +41,9 @@ func (c *Container) Detail() (*Detail, error) {
 			break
 		}
 		if d.End = c.end(); d.End != nil {
-			d.Phase += ": " + d.End.String()
+			if words := d.End.String(); words != "" {
+				d.Phase += ": " + words
+			}
 		}
 	}
 	return d, nil

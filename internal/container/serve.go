@@ -13,6 +13,7 @@ import (
 	"mydocker/internal/fault"
 	"mydocker/internal/jsondoc"
 	"mydocker/internal/netdev"
+	"mydocker/internal/progress"
 	"mydocker/internal/scm"
 	"mydocker/internal/seqpacket"
 	"mydocker/internal/signals"
@@ -204,6 +205,7 @@ func (b *creation) runHooksOf(kind string, list []specs.Hook, state *specs.State
 		return nil
 	}
 	defer b.announce(kind, list)()
+	defer progress.Start(func() string { return "container " + b.rec.ID + ": waiting for its " + kind + " hooks" })()
 	ctx, stop := b.catcher.Context()
 	defer stop()
 	return b.hookPlace().Run(ctx, list, kind, state)

@@ -14,6 +14,7 @@ import (
 
 	"mydocker/internal/fault"
 	"mydocker/internal/notify"
+	"mydocker/internal/progress"
 	"mydocker/internal/rawfile"
 	"mydocker/internal/spawn"
 	"mydocker/internal/trace"
@@ -158,6 +159,8 @@ func (c *Container) Close() error {
 func (c *Container) lock(wait time.Duration) error {
 	fd := int(c.dir.Fd())
 	deadline := time.Now().Add(wait)
+	said := func() {}
+	defer func() { said() }()
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
 		switch {
@@ -166,7 +169,9 @@ func (c *Container) lock(wait time.Duration) error {
 		case err != unix.EWOULDBLOCK && err != unix.EINTR:
 			return fault.New(fault.StateDirectory, "", fmt.Errorf("lock container %s: %w", c.rec.ID, err))
 		case time.Now().After(deadline):
-			return fault.New(fault.Timeout, "", fmt.Errorf("container %s is in use by another command", c.rec.ID))
+			return fault.New(fault.Timeout, "", fmt.Errorf("container %s is in use by %s", c.rec.ID, c.holder()))
+		case pause == time.Millisecond:
+			said = progress.Start(func() string { return "container " + c.rec.ID + " is in use by " + c.holder() })
 		}
 		time.Sleep(pause)
 	}

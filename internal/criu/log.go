@@ -71,6 +71,7 @@ func hintFor(reason string) string {
 		{"shell-job", "give --shell-job"},
 		{"dangling tty", "give --shell-job"},
 		{"ext-unix-sk", "give --ext-unix-sk"},
+		{"without peer", "give --ext-unix-sk, if the other end of the socket is outside of the container"},
 		{"file-locks", "give --file-locks"},
 		{"link-remap", "give --link-remap"},
 		{"in-flight", "give --tcp-skip-in-flight"},

@@ -90,7 +90,7 @@ func fileKey(stream string) (key, path string, ok bool) {
 }
 
 // inheritStreams gives criu what the standard streams led to outside of the container: in place of pipes those of the
-// caller, but the same files, for which criu knows size and position. What it opens stays open until close.
+// caller, but the same files where they are there still: criu compares their sizes. What it opens stays open until close.
 func (o *Options) inheritStreams(c *call) (close func(), err error) {
 	var opened []*os.File
 	close = func() {
@@ -116,10 +116,14 @@ func (o *Options) inheritStreams(c *call) (close func(), err error) {
 		key := streams[fd]
 		if name, path, ok := fileKey(key); ok {
 			key = name
-			if file, err = reopen(path); err != nil {
+			again, err := reopen(path)
+			switch {
+			case err == nil:
+				file = again
+				opened = append(opened, file)
+			case !errors.Is(err, os.ErrNotExist):
 				return close, fault.New(fault.CRIU, "", fmt.Errorf("open what descriptor %d led to: %w", fd, err))
 			}
-			opened = append(opened, file)
 		} else if !strings.HasPrefix(key, pipePrefix) {
 			continue
 		}

@@ -57,6 +57,8 @@ func (c *call) run(path string) (err error) {
 		cmd.SysProcAttr = nil // who takes the terminal has to be in its foreground group
 	}
 	closeDirs := func() {}
+	// What an earlier criu has failed of is not to be taken for this one's reason.
+	_ = os.Remove(c.log)
 	err = onThread(func() error {
 		if c.thread != nil {
 			if err := c.thread(); err != nil {
@@ -67,12 +69,15 @@ func (c *call) run(path string) (err error) {
 		if closeDirs, err = c.openDirs(); err != nil {
 			return err
 		}
-		return cmd.Start()
+		if err := cmd.Start(); err != nil {
+			return fault.New(fault.CRIU, "", fmt.Errorf("start criu: %w", err))
+		}
+		return nil
 	})
 	defer closeDirs()
 	_ = theirs.Close()
 	if err != nil {
-		return fault.New(fault.CRIU, "", fmt.Errorf("start criu: %w", err))
+		return err
 	}
 	defer func() {
 		// After an answer it ends by itself when it sees the socket closed.

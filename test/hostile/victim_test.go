@@ -17,6 +17,7 @@ import (
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"mydocker/test/rig"
 )
@@ -197,6 +198,9 @@ func (v *victim) callTo(name string, prepare func(*exec.Cmd), args ...string) re
 	defer cancel()
 	cmd := exec.CommandContext(ctx, v.binary(), append([]string{"--root", v.state()}, args...)...)
 	cmd.Stdout, cmd.Stderr = out, errors
+	// One that hangs shows where.
+	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGABRT) }
+	cmd.WaitDelay = 5 * time.Second
 	if prepare != nil {
 		prepare(cmd)
 	}

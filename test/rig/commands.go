@@ -77,6 +77,7 @@ func change(ts *testscript.TestScript, dir string, sets []string) {
 	ts.Check(err)
 	var config any
 	ts.Check(json.Unmarshal(b, &config))
+	removeUser(config)
 	for _, s := range sets {
 		path, value, ok := strings.Cut(s, "=")
 		if !ok {
@@ -95,6 +96,7 @@ func change(ts *testscript.TestScript, dir string, sets []string) {
 }
 
 func write(ts *testscript.TestScript, dir string, config any) {
+	addUser(config)
 	b, err := json.MarshalIndent(config, "", "\t")
 	ts.Check(err)
 	ts.Check(os.WriteFile(filepath.Join(dir, "config.json"), b, 0o644))
@@ -259,8 +261,6 @@ func Condition(cond string) (bool, error) {
 	switch cond {
 	case "root":
 		return os.Geteuid() == 0, nil
-	case "subids":
-		return len(idMap("/etc/subuid", 0)) > 1 && len(idMap("/etc/subgid", 0)) > 1, nil
 	case "v1", "v2":
 		var st unix.Statfs_t
 		if err := unix.Statfs("/sys/fs/cgroup", &st); err != nil {
@@ -283,6 +283,9 @@ func Condition(cond string) (bool, error) {
 		_, err := os.Stat(path)
 		return err == nil, nil
 	}
+	if feature, ok := strings.CutPrefix(cond, "criu:"); ok {
+		return criuHas(feature), nil
+	}
 	if controller, ok := strings.CutPrefix(cond, "cgroup:"); ok {
 		b, err := os.ReadFile("/proc/self/cgroup")
 		return err == nil && regexp.MustCompile(`(?m)^\d+:(.*,)?`+controller+`(,.*)?:`).Match(b), nil
@@ -292,14 +295,11 @@ func Condition(cond string) (bool, error) {
 
 func usesSystemd() bool { return strings.Contains(os.Getenv("RUNTIME_FLAGS"), "--systemd-cgroup") }
 
-// DefaultConfig is what a script's bundle begins with. Without root it has a user namespace.
+// DefaultConfig is what a script's bundle begins with.
 func DefaultConfig() map[string]any {
 	var config map[string]any
 	if err := json.Unmarshal([]byte(defaultConfig), &config); err != nil {
 		panic(err)
-	}
-	if os.Geteuid() != 0 {
-		rootless(config["linux"].(map[string]any))
 	}
 	return config
 }

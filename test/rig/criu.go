@@ -39,6 +39,24 @@ var criuWorks = sync.OnceValues(func() (works bool, setting string) {
 	return false, ""
 })
 
+// criuHas tells whether criu works, and has a feature: one of `criu check --feature`, or tcp. Of TCP sockets criu reads
+// an option that Linux 6.16 has taken from them; a later criu knows.
+func criuHas(feature string) bool {
+	if works, _ := criuWorks(); !works {
+		return false
+	}
+	if feature != "tcp" {
+		return exec.Command("criu", "check", "--feature", feature).Run() == nil
+	}
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer syscall.Close(fd)
+	_, err = syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_PASSCRED)
+	return err == nil
+}
+
 // criuSaves has criu save a process that sleeps.
 func criuSaves(path, setting string) bool {
 	dir, err := os.MkdirTemp("", "criu")

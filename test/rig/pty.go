@@ -25,6 +25,7 @@ import (
 //	size R C      changes the size of the terminal, as a window manager does
 //	signal NAME   signals the command: TERM, INT, … or a number
 //	file PATH     waits until a file is there
+//	run COMMAND   runs a shell command beside it
 //	raw, cooked   the terminal has to be (or become) so
 //	exit N        the command has to end with this code; 128+n for signal n
 //
@@ -151,6 +152,8 @@ func (c *conversation) do(line string) error {
 			s = unix.Signal(n)
 		}
 		return c.cmd.Process.Signal(s)
+	case "run":
+		return command(c.cmd.Dir, "timeout", "30", "sh", "-c", rest)
 	case "file":
 		return c.until(func() bool {
 			_, err := os.Stat(filepath.Join(c.cmd.Dir, rest))

@@ -3,16 +3,51 @@ package rig
 import (
 	"os"
 	"os/user"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// rootless adds what a container of a user without privileges needs: a user namespace. Where the user may map more
-// than himself, the container has those IDs, too: scripts run processes as others than root.
-func rootless(linux map[string]any) {
-	linux["namespaces"] = append(linux["namespaces"].([]any), map[string]any{"type": "user"})
-	linux["uidMappings"] = idMap("/etc/subuid", os.Geteuid())
-	linux["gidMappings"] = idMap("/etc/subgid", os.Getegid())
+// userNamespace is what the document of a container of a user without privileges has, beside what the script sets: as the
+// last of the namespaces, so that it changes no index.
+func userNamespace() map[string]any { return map[string]any{"type": "user"} }
+
+// addUser adds to a document, before it is written, what makes it a user's. Where the user may map more than himself,
+// the container has those IDs, too: scripts run processes as others than root.
+func addUser(config any) {
+	linux, ok := linuxOf(config)
+	if !ok {
+		return
+	}
+	namespaces, ok := linux["namespaces"].([]any)
+	if !ok {
+		return
+	}
+	linux["namespaces"] = append(slices.Clone(namespaces), userNamespace())
+	for key, m := range map[string][]any{"uidMappings": idMap("/etc/subuid", os.Geteuid()), "gidMappings": idMap("/etc/subgid", os.Getegid())} {
+		if linux[key] == nil {
+			linux[key] = m
+		}
+	}
+}
+
+// removeUser takes back what addUser has added.
+func removeUser(config any) {
+	if linux, ok := linuxOf(config); ok {
+		if namespaces, ok := linux["namespaces"].([]any); ok && len(namespaces) > 0 && reflect.DeepEqual(namespaces[len(namespaces)-1], any(userNamespace())) {
+			linux["namespaces"] = namespaces[:len(namespaces)-1]
+		}
+	}
+}
+
+func linuxOf(config any) (map[string]any, bool) {
+	if os.Geteuid() == 0 {
+		return nil, false
+	}
+	document, _ := config.(map[string]any)
+	linux, ok := document["linux"].(map[string]any)
+	return linux, ok
 }
 
 // idMap maps root to the caller, and the IDs above to those that the file (subuid(5), subgid(5)) gives to him.

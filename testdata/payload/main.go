@@ -81,6 +81,13 @@ func init() {
 		"counter":  counter,
 		"past":     past,
 		"counts":   counts,
+		"serve":    serve,
+		"ask":      ask,
+		"lock":     lock,
+		"locked":   locked,
+		"unlinked": unlinked,
+		"dial":     dial,
+		"ballast":  ballast,
 		"proc":     func(a []string) error { return cat([]string{"/proc/self/" + a[0]}) },
 	}
 }
