@@ -56,6 +56,11 @@ FUZZ ?= 1000x
 fuzz:
 	FUZZ=$(FUZZ) .ci/fuzz
 
+# The pictures of the README, as root, from real runs.
+.PHONY: pictures
+pictures: packages
+	docs/draw/pictures
+
 .PHONY: vet
 vet:
 	$(GO) vet ./...
