@@ -36,6 +36,11 @@ race:
 	CGO_ENABLED=1 $(GO) build -race -tags '$(TAGS) osusergo netgo' -ldflags '-linkmode external -extldflags -static' -o "$$work/mydocker" . && \
 	RUNTIME="$$work/mydocker" $(GO) run ./test/report -skips .ci/skips -- $(TESTFLAGS) -run 'TestScripts/^($(RACED))$$' ./
 
+# Checkpoint and restore, where criu works. They take some minutes.
+.PHONY: criu
+criu:
+	CRIU=1 $(GO) test $(TESTFLAGS) -timeout 20m -v -run 'TestScripts/^checkpoint' .
+
 .PHONY: storm
 storm: packages
 	STORM=full $(GO) test $(TESTFLAGS) -timeout 20m -v -run Storm ./...

@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"mydocker/internal/bundle"
+	"mydocker/internal/criu"
 	"mydocker/internal/seccomp"
 	"mydocker/libinit"
 )
@@ -54,9 +55,9 @@ func supported() *features.Features {
 				KnownFlags: seccomp.Flags(), SupportedFlags: seccomp.SupportedFlags(),
 			},
 		},
-		Annotations: map[string]string{"org." + name + ".version": version},
-		// systemd takes the properties as they are; bundle names a directory to tools.
-		PotentiallyUnsafeConfigAnnotations: []string{"bundle", "org.systemd.property."},
+		Annotations: map[string]string{"org." + name + ".version": version, "org." + name + ".checkpoint.enabled": "true"},
+		// systemd takes the properties as they are; bundle names a directory to tools; criu reads any file.
+		PotentiallyUnsafeConfigAnnotations: []string{"bundle", "org.systemd.property.", criu.ConfigAnnotation},
 	}
 	if commit != "" {
 		f.Annotations["org."+name+".commit"] = commit
