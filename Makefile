@@ -46,6 +46,11 @@ test-vm: packages
 	test/vm/build-image
 	GO=$(GO) VM_TIME=$(VM_TIME) VM_RUN='$(VM_RUN)' test/vm/suite $(VM_MODES)
 
+# Checkpoint and restore, where criu works. They take some minutes.
+.PHONY: criu
+criu:
+	CRIU=1 $(GO) test $(TESTFLAGS) -timeout 20m -v -run 'TestScripts/^checkpoint' .
+
 .PHONY: storm
 storm: packages
 	STORM=full $(GO) test $(TESTFLAGS) -timeout 20m -v -run Storm ./...
