@@ -104,10 +104,6 @@ func (f *faults) kinds() []fault {
 		{"silent-console", silentConsole}, {"silent-agent", silentAgent}, {"fifo-removed", fifoRemoved}, {"garbage-state", garbageState},
 		{"one-id-twice", oneIDTwice}, {"at-once", atOnceCommands},
 	}
-	// It takes as long as the time-out.
-	if *faultTime == 0 || *only != "" {
-		all = append(all, fault{"silent-dbus", silentDBus})
-	}
 	if *only == "" {
 		return all
 	}
