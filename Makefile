@@ -135,9 +135,10 @@ test-compat: mydocker
 
 # Attacks on mydocker, for each published vulnerability of container runtimes. Other runtimes that are installed show
 # that the attacks are real ones.
+HOSTILE ?= -full -runtimes mydocker,runc,crun
 .PHONY: test-hostile
 test-hostile: packages
-	$(GO) test -count=1 -timeout 20m ./test/hostile -run TestHostile -args -full -runtimes mydocker,runc,crun
+	$(GO) test -count=1 -timeout 20m ./test/hostile -run TestHostile -args $(HOSTILE)
 
 # Faults at random, for a time, drawn from a seed; at the end nothing may be left.
 FAULTS ?= 10m
@@ -145,3 +146,14 @@ SEED   ?= 1
 .PHONY: faults
 faults: packages
 	$(GO) test -count=1 -timeout 0 ./test/hostile -run '^TestFaults$$' -args -faults $(FAULTS) -seed $(SEED)
+
+# The same binary comes out of any directory.
+.PHONY: reproducible
+reproducible:
+	@.ci/reproducible
+
+# Known vulnerabilities of what is linked. It asks the database of the Go project.
+VULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
+.PHONY: vulncheck
+vulncheck:
+	$(GO) run $(VULNCHECK) -tags $(TAGS) ./...

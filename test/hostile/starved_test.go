@@ -11,8 +11,6 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
-
-	"mydocker/test/rig"
 )
 
 // told checks that an error says something.
@@ -188,28 +186,6 @@ func silentAgent(f *faults) {
 	defer func() { f.spec.Linux.Seccomp = nil }()
 	r := f.do(nil, "run", "--detach", "--bundle", f.bundle, f.id)
 	f.told(r, "seccomp agent")
-}
-
-// silentDBus has a bus for systemd that never answers.
-func silentDBus(f *faults) {
-	path, done := f.deaf(false)
-	defer done()
-	defer func(limit time.Duration) { f.limit = limit }(f.limit)
-	f.limit = rig.Scale(2 * time.Minute)
-	// The host looks as if systemd ran.
-	f.must(unix.Mount("tmpfs", "/run", "tmpfs", 0, ""))
-	defer func() { f.must(unix.Unmount("/run", unix.MNT_DETACH)) }()
-	f.must(os.MkdirAll("/run/systemd/system", 0o755))
-	begin := time.Now()
-	r := f.do(func(cmd *exec.Cmd) {
-		cmd.Args = append([]string{cmd.Args[0], "--systemd-cgroup"}, cmd.Args[1:]...)
-		cmd.Env = append(os.Environ(), "DBUS_SYSTEM_BUS_ADDRESS=unix:path="+path, "DBUS_SESSION_BUS_ADDRESS=unix:path="+path)
-	}, "create", "--bundle", f.bundle, f.id)
-	if !r.failed() {
-		f.fail("create succeeded")
-	}
-	f.told(r, "no answer on D-Bus")
-	f.t.Logf("a silent bus: %.0f s, %s", time.Since(begin).Seconds(), r.text())
 }
 
 // fifoRemoved removes a FIFO by which start and init meet.
