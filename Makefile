@@ -41,6 +41,15 @@ race:
 criu:
 	CRIU=1 $(GO) test $(TESTFLAGS) -timeout 20m -v -run 'TestScripts/^checkpoint' .
 
+# The scripts in a guest with systemd and cgroup v2: as root, with --systemd-cgroup, and as a user with a delegated cgroup.
+# A line of output says what ran in each mode. VM_TIME is for one mode.
+VM_MODES ?= root systemd rootless
+VM_TIME  ?= 20m
+.PHONY: test-vm
+test-vm: packages
+	test/vm/build-image
+	GO=$(GO) VM_TIME=$(VM_TIME) test/vm/suite $(VM_MODES)
+
 .PHONY: storm
 storm: packages
 	STORM=full $(GO) test $(TESTFLAGS) -timeout 20m -v -run Storm ./...
@@ -73,12 +82,60 @@ cross:
 demo: mydocker
 	./$(OUT) run --rootfs / demo -- sh -c 'echo "host name:  $$(hostname)"; echo; ps -ef; echo; echo mounts:; cut -d" " -f2,3 /proc/mounts'
 
+# Manual pages are made from the commands.
+MAN ?= man
+.PHONY: man
+man: mydocker
+	$(abspath $(OUT)) __man $(MAN)
+
+# The moving picture of a terminal in the README, as root: a session is typed and drawn.
+.PHONY: recording
+recording: mydocker
+	$(GO) run ./docs/record $(OUT) docs/record/session docs/terminal.svg
+
+# For another architecture, build with OUT, make the manual pages with a binary that runs here, and copy both.
+SHARE := $(DESTDIR)$(PREFIX)/share
 .PHONY: install
 install: mydocker
 	install -D -m 755 $(OUT) $(DESTDIR)$(PREFIX)/bin/mydocker
+	$(abspath $(OUT)) __man $(SHARE)/man/man8
+	install -D -m 644 internal/completion/mydocker.bash $(SHARE)/bash-completion/completions/mydocker
+	install -D -m 644 internal/completion/mydocker.zsh $(SHARE)/zsh/site-functions/_mydocker
+	install -D -m 644 internal/completion/mydocker.fish $(SHARE)/fish/vendor_completions.d/mydocker.fish
+
+# Container engines on mydocker, and on runc and crun to compare. RUNTIME takes others, ENGINE=podman,cri only these
+# engines, SCENARIO=pause only these scenarios. The engines that Debian has not are built.
+RUNTIME     ?= $(abspath $(OUT)),runc,crun
+ENGINES_BIN ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mydocker-engines
+.PHONY: test-engines
+test-engines: mydocker packages
+	GO=$(GO) test/engines/install $(ENGINES_BIN)
+	ENGINES_BIN=$(ENGINES_BIN) $(GO) run ./test/engines -runtime '$(RUNTIME)' -engine '$(ENGINE)' -run '$(SCENARIO)'
 
 # What mydocker costs, beside crun, runc and the kernel's own share. BENCHFLAGS=-short is quick.
 BENCHFLAGS ?=
 .PHONY: bench
 bench: mydocker
 	$(GO) run ./bench -mydocker $(abspath $(OUT)) $(BENCHFLAGS)
+
+# The integration suite of runc, from a checkout of it at SUITE, run against mydocker, and against CONTROL if that is given.
+# FILES are names of bats files; without, all.
+SUITE   ?=
+CONTROL ?=
+FILES   ?=
+.PHONY: test-compat
+test-compat: mydocker
+	SUITE=$(SUITE) RUNTIME=$(abspath $(OUT)) CONTROL=$(CONTROL) test/compat/run $(FILES)
+
+# Attacks on mydocker, for each published vulnerability of container runtimes. Other runtimes that are installed show
+# that the attacks are real ones.
+.PHONY: test-hostile
+test-hostile: packages
+	$(GO) test -count=1 -timeout 20m ./test/hostile -run TestHostile -args -full -runtimes mydocker,runc,crun
+
+# Faults at random, for a time, drawn from a seed; at the end nothing may be left.
+FAULTS ?= 10m
+SEED   ?= 1
+.PHONY: faults
+faults: packages
+	$(GO) test -count=1 -timeout 0 ./test/hostile -run '^TestFaults$$' -args -faults $(FAULTS) -seed $(SEED)

@@ -61,10 +61,12 @@ func createOptions(c *cli.Command, id string) (*container.CreateOptions, error) 
 	if err := container.CheckID(id); err != nil {
 		return nil, err
 	}
+	start := tracing.Now()
 	b, err := bundle.Load(c.String("bundle"))
 	if err != nil {
-		return nil, err
+		return nil, fault.During(fault.Prepare, err)
 	}
+	tracing.Done("read bundle", start)
 	o := &container.CreateOptions{ID: id, Spec: b.Spec, Config: b.Config, Bundle: b.Dir}
 	return o, processOptions(c, o)
 }

@@ -11,7 +11,7 @@ func deleteCommand() *cli.Command {
 		Name:        "delete",
 		Usage:       "remove a container that has stopped",
 		ArgsUsage:   "ID",
-		Description: "Removes what the container has left: its cgroups and its state.",
+		Description: "Removes what the container has left: its cgroups and its state. One that was created and never started is ended first.",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "end the container first; an unknown ID is no error"},
 		},

@@ -74,7 +74,7 @@ func (e *eventPrinter) watch(ctx context.Context, interval time.Duration) error 
 	if err != nil {
 		return err
 	}
-	end, err := e.ctr.End()
+	end, err := e.ctr.Ended()
 	if err != nil {
 		return err
 	}
@@ -96,6 +96,7 @@ func (e *eventPrinter) watch(ctx context.Context, interval time.Duration) error 
 		case <-ticker.C:
 			err := e.stats()
 			if errors.Is(err, container.ErrNotRunning) {
+				<-end
 				return nil
 			}
 			if err != nil {

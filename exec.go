@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/urfave/cli/v3"
 
@@ -40,7 +41,7 @@ func execCommand() *cli.Command {
 			&cli.StringFlag{Name: "process-label", Usage: "SELinux `LABEL` of the process"},
 			&cli.StringFlag{Name: "apparmor", Usage: "AppArmor `PROFILE` of the process"},
 			&cli.BoolFlag{Name: "no-new-privs", Usage: "forbid the process to gain privileges"},
-			&cli.StringSliceFlag{Name: "cap", Aliases: []string{"c"}, Usage: "add `CAPABILITY` to the process's bounding, effective and permitted sets"},
+			&cli.StringSliceFlag{Name: "cap", Aliases: []string{"c"}, Usage: "add `CAPABILITY` to the process's bounding, effective and permitted sets, and to the ambient one if it is inheritable"},
 			&cli.IntFlag{Name: "preserve-fds", Usage: "pass `N` more descriptors, from 3 on, to the process"},
 			&cli.StringSliceFlag{Name: "cgroup", Usage: "run in the cgroup `[CONTROLLER:]PATH` below the container's"},
 			&cli.BoolFlag{Name: "ignore-paused", Usage: "run in a paused container, to wait there for resume"},
@@ -157,6 +158,12 @@ func changeProcess(c *cli.Command, p *specs.Process) error {
 		}
 		for _, set := range []*[]string{&p.Capabilities.Bounding, &p.Capabilities.Effective, &p.Capabilities.Permitted} {
 			*set = append(*set, caps...)
+		}
+		// What the container lets be inherited reaches a process of a user other than root by the ambient set alone.
+		for _, name := range caps {
+			if slices.Contains(p.Capabilities.Inheritable, name) {
+				p.Capabilities.Ambient = append(p.Capabilities.Ambient, name)
+			}
 		}
 	}
 	for _, gid := range c.IntSlice("additional-gids") {

@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"strings"
 
-	"github.com/moby/sys/capability"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/opencontainers/runtime-spec/specs-go/features"
 	"github.com/urfave/cli/v3"
@@ -42,7 +40,7 @@ func supported() *features.Features {
 		MountOptions:  libinit.MountOptions(),
 		Linux: &features.Linux{
 			Namespaces:      bundle.Namespaces(),
-			Capabilities:    capabilityNames(),
+			Capabilities:    libinit.CapabilityNames(),
 			Cgroup:          &features.Cgroup{V1: yes(), V2: yes(), Systemd: yes(), SystemdUser: yes(), Rdma: yes()},
 			Apparmor:        &features.Apparmor{Enabled: yes()},
 			Selinux:         &features.Selinux{Enabled: yes()},
@@ -63,13 +61,4 @@ func supported() *features.Features {
 		f.Annotations["org."+name+".commit"] = commit
 	}
 	return f
-}
-
-func capabilityNames() []string {
-	known := capability.ListKnown()
-	names := make([]string, len(known))
-	for i, c := range known {
-		names[i] = "CAP_" + strings.ToUpper(c.String())
-	}
-	return names
 }

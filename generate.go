@@ -61,17 +61,17 @@ func generatorOptions(c *cli.Command) (*generate.Options, error) {
 // programKey is the place of the program in the metadata of the root command.
 const programKey = "program"
 
-// program is the program, and its arguments, that the command line of run or spec ends with.
+// program is the program, and its arguments, that the command line of run, explain or spec ends with.
 func program(c *cli.Command) []string {
 	p, _ := c.Root().Metadata[programKey].([]string)
 	return p
 }
 
-// cutProgram cuts the program off the command line of run and spec before that is parsed: its options are its own.
+// cutProgram cuts the program off the command line of run, explain and spec before that is parsed: its options are its own.
 // It begins behind "--", or with the first argument that has a slash, which no container ID has.
 func cutProgram(root *cli.Command, args []string) []string {
 	i := skipFlags(root, args, 1)
-	if i >= len(args) || args[i] != "run" && args[i] != "spec" {
+	if i >= len(args) || args[i] != "run" && args[i] != "explain" && args[i] != "spec" {
 		return args
 	}
 	command := root.Command(args[i])

@@ -26,7 +26,6 @@ require (
 
 require (
 	github.com/aperturerobotics/protobuf-go-lite v0.14.0 // indirect
-	github.com/cilium/ebpf v0.17.3 // indirect
 	github.com/cyphar/filepath-securejoin v0.7.0 // indirect
 	golang.org/x/tools v0.26.0 // indirect
 )

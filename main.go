@@ -11,16 +11,20 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
+	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/urfave/cli/v3"
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/container"
+	"mydocker/internal/entry"
 	"mydocker/internal/fault"
 	"mydocker/internal/logs"
 	"mydocker/internal/rawfile"
 	"mydocker/internal/stdio"
+	"mydocker/internal/trace"
 	"mydocker/libinit"
 )
 
@@ -34,40 +38,44 @@ var (
 )
 
 func main() {
+	entry.Stack()
 	// What runs inside is dispatched before anything of the command line is touched.
 	if os.Args[0] == libinit.Name {
 		os.Exit(libinit.Main(os.Args))
 	}
-	quietMonitor()
+	promptTimers()
 	os.Exit(run(os.Args))
 }
 
-// quietMonitor makes the timer of the Go runtime's monitor thread late (PR_SET_TIMERSLACK, prctl(2)): it would wake up
-// every 20 µs to look for goroutines that hold a processor for long, of which a short command has none.
-func quietMonitor() {
-	if thread := monitorThread(); thread != "" {
-		_ = rawfile.Write("/proc/"+thread+"/timerslack_ns", []byte("100000000"))
+// promptTimers gives the threads their timer slack back: what they start inherits it. Only the runtime's monitor thread
+// keeps its late timers: it looks for goroutines that hold a processor for long, of which a short command has none.
+func promptTimers() {
+	if entry.Slack() == 0 {
+		return
+	}
+	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0) // the thread's default is that of its start
+	slack := []byte(strconv.FormatInt(entry.Slack(), 10))
+	for i, thread := range threads() {
+		if i > 1 { // the main thread, and the monitor
+			_ = rawfile.Write("/proc/"+thread+"/timerslack_ns", slack)
+		}
 	}
 }
 
-// monitorThread is the number of the first thread that the process has made: the kernel lists threads by age. A guess
-// from the number of the process would be wrong wherever others start processes, too.
-func monitorThread() string {
+// threads are the numbers of the process's threads, in the order of their age.
+func threads() []string {
 	fd, err := unix.Open("/proc/self/task", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return ""
+		return nil
 	}
 	defer unix.Close(fd)
-	var entries [512]byte
+	var entries [1024]byte
 	n, err := unix.Getdents(fd, entries[:])
 	if err != nil {
-		return ""
+		return nil
 	}
-	var names [8]string
-	if _, count, threads := unix.ParseDirent(entries[:n], 2, names[:0]); count == 2 {
-		return threads[1]
-	}
-	return ""
+	_, _, names := unix.ParseDirent(entries[:n], -1, make([]string, 0, 8))
+	return names
 }
 
 // status is an exit code that is no error of ours, or one that an error asks for.
@@ -96,6 +104,7 @@ func exitWith(code int) error {
 func run(args []string) int {
 	root := app(args)
 	err := root.Run(context.Background(), cutProgram(root, args))
+	endTrace()
 	if err == nil {
 		return 0
 	}
@@ -118,7 +127,7 @@ func run(args []string) int {
 		// The error came before the command: its flags are wrong, those of the log may be right.
 		_ = logs.Setup(logOptions(root))
 	}
-	logs.Error(err)
+	logs.Error(err, root.Args().First())
 	return code
 }
 
@@ -136,13 +145,14 @@ func app(args []string) *cli.Command {
 			&cli.StringFlag{Name: "log-format", Usage: "format of the log: text or json", Value: "text", Local: true},
 			&cli.StringFlag{Name: "root", Usage: "directory of the containers' states", DefaultText: "/run/" + name + ", or $XDG_RUNTIME_DIR/" + name + " for users", Local: true, TakesFile: true},
 			&cli.BoolFlag{Name: "systemd-cgroup", Usage: "have systemd make the cgroups; cgroupsPath is then \"slice:prefix:name\"", Local: true},
+			&cli.StringFlag{Name: "trace", Usage: "write where the time goes to `FILE`, for Perfetto or chrome://tracing", Local: true, TakesFile: true},
 			&cli.StringFlag{Name: "rootless", Usage: "go on where the caller may not use cgroups: true, false or auto", Value: "auto", Local: true},
 			&cli.BoolFlag{Name: "version", Aliases: []string{"v"}, Usage: "print the version", Local: true},
 		},
 		Writer:         stdio.Out,
 		ErrWriter:      stdio.Err,
 		OnUsageError:   usageError,
-		Before:         setUpLog,
+		Before:         setUp,
 		ExitErrHandler: func(context.Context, *cli.Command, error) {},
 		Action: func(_ context.Context, c *cli.Command) error {
 			if c.Bool("version") {
@@ -164,6 +174,7 @@ func app(args []string) *cli.Command {
 			root.Commands = append(root.Commands, command(n)())
 		}
 	}
+	cli.HelpPrinter = printHelp
 	for _, c := range root.Commands {
 		c.OnUsageError = usageError
 		c.HideHelpCommand = true
@@ -182,15 +193,22 @@ func unknownCommand(root *cli.Command, asked string) error {
 
 func commandNames() []string {
 	return []string{
-		"checkpoint", "create", "delete", "events", "exec", "features", "kill", "list", "pause", "ps", "restore", "resume",
-		"run", "spec", "start",
-		"state", "update",
+		"check", "checkpoint", "completion", "create", "delete", "events", "exec", "explain", "features", "kill", "list", "pause", "ps",
+		"restore", "resume", "run", "spec", "start", "state", "stats", "update",
 	}
 }
 
 // command is what makes a command, nil for an unknown one.
 func command(name string) func() *cli.Command {
 	switch name {
+	case "check":
+		return checkCommand
+	case "completion":
+		return completionCommand
+	case completeName:
+		return completeCommand
+	case manName:
+		return manCommand
 	case "checkpoint":
 		return checkpointCommand
 	case "create":
@@ -201,6 +219,8 @@ func command(name string) func() *cli.Command {
 		return eventsCommand
 	case "exec":
 		return execCommand
+	case "explain":
+		return explainCommand
 	case "features":
 		return featuresCommand
 	case "kill":
@@ -223,6 +243,8 @@ func command(name string) func() *cli.Command {
 		return startCommand
 	case "state":
 		return stateCommand
+	case "stats", "top":
+		return statsCommand
 	case "update":
 		return updateCommand
 	}
@@ -252,10 +274,41 @@ func printVersion(c *cli.Command) error {
 // logging says that the log has been set up.
 var logging bool
 
-// setUpLog points the log where the flags say.
-func setUpLog(ctx context.Context, c *cli.Command) (context.Context, error) {
+// tracing is the trace of this command, and when it began; nil without --trace.
+var (
+	tracing *trace.Log
+	begin   int64
+)
+
+// setUp points the log and the trace where the flags say.
+func setUp(ctx context.Context, c *cli.Command) (context.Context, error) {
 	logging = true
-	return ctx, logs.Setup(logOptions(c.Root()))
+	root := c.Root()
+	if err := logs.Setup(logOptions(root)); err != nil {
+		return ctx, err
+	}
+	file := root.String("trace")
+	if file == "" {
+		return ctx, nil
+	}
+	var err error
+	if tracing, err = trace.Open(file); err != nil {
+		return ctx, fault.New(fault.Usage, "", err)
+	}
+	begin = tracing.Now()
+	return ctx, nil
+}
+
+// endTrace writes the trace.
+func endTrace() {
+	if tracing == nil {
+		return
+	}
+	tracing.Name(os.Getpid(), name)
+	tracing.Done(name+" "+strings.Join(os.Args[1:], " "), begin)
+	if err := tracing.Close(); err != nil {
+		logs.Error(err, "trace")
+	}
 }
 
 func logOptions(root *cli.Command) logs.Options {
@@ -281,7 +334,7 @@ func atLeast(c *cli.Command, n int) error {
 // store is where the flags say that the containers are.
 func store(c *cli.Command) (*container.Store, error) {
 	root := c.Root()
-	s := &container.Store{Root: root.String("root"), Systemd: root.Bool("systemd-cgroup"), Debug: root.Bool("debug")}
+	s := &container.Store{Root: root.String("root"), Systemd: root.Bool("systemd-cgroup"), Debug: root.Bool("debug"), Trace: tracing}
 	switch mode := root.String("rootless"); mode {
 	case "auto", "":
 	case "true":

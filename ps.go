@@ -61,7 +61,7 @@ func printProcesses(c *cli.Command, pids []int, args []string) error {
 	out, err := exec.Command("ps", args...).CombinedOutput()
 	if err != nil {
 		text := strings.TrimSpace(string(out))
-		return fault.Hint(fmt.Errorf("ps %s: %w: %s", strings.Join(args, " "), err, text), "ps is of Debian's package procps")
+		return fault.Hint(fault.New(fault.System, "", fmt.Errorf("ps %s: %w: %s", strings.Join(args, " "), err, text)), "ps is of Debian's package procps")
 	}
 	lines := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
 	column := slices.Index(strings.Fields(lines[0]), "PID")

@@ -27,9 +27,7 @@ func runCommand() *cli.Command {
 			"With a program, or with one of --rootfs, --tty, --env, --cwd, --user, --hostname, --network, --volume, --memory, --cpus,\n" +
 			"--pids and --rw, no bundle is read: the container is made as the flags say, of the directory of --rootfs, else of the host's\n" +
 			"own root filesystem, read-only, with a /tmp, a /run and a network of its own. The program begins behind \"--\", or with the\n" +
-			"first argument that has a slash; the default is sh. Without an ID, one is made. So these run a shell:\n\n" +
-			"   " + name + " run -t /bin/bash\n" +
-			"   " + name + " run -t --rootfs ./alpine --memory 64m demo -- sh -l",
+			"first argument that has a slash; the default is sh. Without an ID, one is made.",
 		Flags: append(append(createFlags(),
 			&cli.BoolFlag{Name: "detach", Aliases: []string{"d"}, Usage: "do not wait for the end"},
 			&cli.BoolFlag{Name: "keep", Usage: "do not remove the container when its process ends"},
@@ -86,17 +84,20 @@ type runTarget struct {
 	generate *generate.Options // nil for a bundle
 }
 
+// options are those of the container that the target is.
+func (t *runTarget) options(c *cli.Command, s *container.Store) (*container.CreateOptions, error) {
+	if t.generate == nil {
+		return createOptions(c, t.id)
+	}
+	return generated(c, s, t)
+}
+
 func runContainer(c *cli.Command, t *runTarget) (int, error) {
 	s, err := store(c)
 	if err != nil {
 		return 0, err
 	}
-	var o *container.CreateOptions
-	if t.generate == nil {
-		o, err = createOptions(c, t.id)
-	} else {
-		o, err = generated(c, s, t)
-	}
+	o, err := t.options(c, s)
 	if err != nil {
 		return 0, err
 	}

@@ -10,10 +10,11 @@ import (
 
 func stateCommand() *cli.Command {
 	return &cli.Command{
-		Name:        "state",
-		Usage:       "print the state of a container",
-		ArgsUsage:   "ID",
-		Description: "Prints the container's state as JSON (runtime-spec, runtime.md, \"State\").",
+		Name:      "state",
+		Usage:     "print the state of a container",
+		ArgsUsage: "ID",
+		Description: "Prints the container's state as JSON (runtime-spec, runtime.md, \"State\"), with the further keys phase, and, of a container\n" +
+			"that has stopped, exitCode, oomKilled, memoryLimit and ended, as far as they are known.",
 		Action: func(_ context.Context, c *cli.Command) error {
 			if err := arguments(c, 1); err != nil {
 				return err
@@ -23,7 +24,7 @@ func stateCommand() *cli.Command {
 				return err
 			}
 			defer ctr.Close()
-			state, err := ctr.State()
+			state, err := ctr.Detail()
 			if err != nil {
 				return err
 			}

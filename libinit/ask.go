@@ -68,5 +68,13 @@ func (e *Env) request(kind byte, body []byte, files ...*os.File) (*seqpacket.Mes
 
 // warn writes a warning to the parent's log. The container runs nevertheless.
 func (e *Env) warn(format string, a ...any) error {
-	return e.Conn.Send(MsgLog, wire.Marshal(nil, Log{Level: "warning", Text: fmt.Sprintf(format, a...)}))
+	return e.log("warning", fmt.Sprintf(format, a...))
+}
+
+func (e *Env) log(level, text string) error {
+	return e.send(&Log{Level: level, Text: text})
+}
+
+func (e *Env) send(l *Log) error {
+	return e.Conn.Send(MsgLog, wire.Marshal(nil, *l))
 }

@@ -170,7 +170,7 @@ func TestFailures(t *testing.T) {
 	}{
 		"in PATH": {
 			func(p *specs.Process) { p.Args = []string{"nope"} },
-			`exec: "nope": executable file not found in $PATH`, fault.ExecNotFound, "process.args[0]", "PATH is that",
+			`exec: "nope": executable file not found in $PATH`, fault.ExecNotFound, "process.args[0]", "the PATH of process.env",
 		},
 		"no PATH": {
 			func(p *specs.Process) { p.Args, p.Env, p.Cwd = []string{"sh"}, nil, "/bin" },

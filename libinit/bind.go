@@ -18,27 +18,36 @@ type Bind struct {
 	Target           string
 	Options          []string // as configured, to be shown
 	Recursive        bool
-	Set, Clear       uint64 // MOUNT_ATTR_*
-	RecSet, RecClear uint64 // the same for all mounts below, too
+	Attributes       BindAttributes
+	RecSet, RecClear uint64 // MOUNT_ATTR_* of the mount and all mounts below
 	Propagation      []uint64
-	FromParent       bool // the parent opens the source: init may not be allowed to, or it is id mapped
-	ParentOnDenied   bool // the parent is asked when init may not open the source
-	MustBeProc       bool // the source must be a procfs: it goes to /proc
-	InsideProc       bool // the target is one of procFiles
+	FromParent       bool   // the parent opens the source: init may not be allowed to, or it is id mapped
+	ParentOnDenied   bool   // the parent is asked when init may not open the source
+	Inside           string // the source inside the container, when an earlier mount covers it; "" for one of the host
+	MustBeProc       bool   // the source must be a procfs: it goes to /proc
+	InsideProc       bool   // the target is one of procFiles
 }
 
 // newBind makes the step of a bind mount.
 func (p *planner) newBind(i int, o *mountOptions, dest string) *Bind {
 	m := &p.spec.Mounts[i]
-	return &Bind{
+	b := &Bind{
 		Index: i, Source: sourcePath(m.Source, p.opts.Bundle), Target: dest, Options: m.Options,
-		Recursive: o.recursive, Set: o.set, Clear: o.clear, RecSet: o.recSet, RecClear: o.recClear,
+		Recursive: o.recursive, Attributes: bindAttributes(o, p.opts.UserNamespace), RecSet: o.recSet, RecClear: o.recClear,
 		Propagation:    o.propagation,
 		FromParent:     p.opts.UserNamespace && !p.opts.RootlessCaller || NeedsIDMap(p.spec, i),
 		ParentOnDenied: p.opts.UserNamespace,
 		MustBeProc:     dest == "/proc",
 		InsideProc:     strings.HasPrefix(dest, "/proc/"),
 	}
+	if !NeedsIDMap(p.spec, i) {
+		b.Inside = p.insideSource(i, b.Source)
+	}
+	if b.Recursive && b.Attributes.Set&unix.MOUNT_ATTR_RDONLY != 0 && b.Source == "/sys" {
+		// The cgroups are mounts below it, and may be the caller's to write to (CVE-2023-25809).
+		b.RecSet |= unix.MOUNT_ATTR_RDONLY
+	}
+	return b
 }
 
 // sourcePath is the source of a bind mount: relative ones are relative to the bundle (config.md, "Mounts").
@@ -82,6 +91,9 @@ func (b *Bind) do(e *Env) error {
 
 // open opens the source as a detached mount.
 func (b *Bind) open(e *Env) (int, error) {
+	if b.Inside != "" {
+		return b.openInside(e)
+	}
 	if b.FromParent {
 		return e.sourceFd(b.Index)
 	}
@@ -97,11 +109,46 @@ func (b *Bind) open(e *Env) (int, error) {
 	return -1, sourceError(b.Source, err)
 }
 
+// openInside opens a source that is a mount of the container, or in one: the host does not see it.
+func (b *Bind) openInside(e *Env) (int, error) {
+	at, err := openIn(int(e.Root.Fd()), b.Inside, 0)
+	if err != nil {
+		return -1, sourceError(b.Source, err)
+	}
+	defer closeFd(at)
+	fd, err := cloneTree(at, "", b.Recursive)
+	if err != nil {
+		return -1, sourceError(b.Source, err)
+	}
+	return fd, nil
+}
+
+// insideSource is the path, inside, of a source below the root filesystem that a mount before mount i covers.
+func (p *planner) insideSource(i int, source string) string {
+	root := filepath.Clean(sourcePath(p.spec.Root.Path, p.opts.Bundle))
+	inside, ok := strings.CutPrefix(filepath.Clean(source), root+"/")
+	if !ok || root == "/" {
+		return ""
+	}
+	inside = "/" + inside
+	for _, m := range p.spec.Mounts[:i] {
+		dest := filepath.Clean("/" + m.Destination)
+		if inside == dest || strings.HasPrefix(inside, dest+"/") {
+			return inside
+		}
+	}
+	return ""
+}
+
 // sourceError is the error of a source that cannot be opened, in the words that engines know.
 func sourceError(source string, err error) error {
 	err = fmt.Errorf("failed to fulfil mount request: %w", &os.PathError{Op: "open", Path: source, Err: err})
-	if errno(err) == unix.EINVAL {
+	err = fault.New(fault.MountSource, ".source", err)
+	switch errno(err) {
+	case unix.EINVAL:
 		return fault.Hint(err, "in a user namespace a directory with mounts in it has to be bound with rbind; an unbindable mount cannot be bound")
+	case unix.ENOENT:
+		return fault.Hint(err, "it is looked for on the host; a relative source is below the bundle's directory")
 	}
 	return err
 }
@@ -113,20 +160,7 @@ func (b *Bind) attributes(fd int) error {
 			return lockedHint(fmt.Errorf("mount_setattr (recursive): %w", err))
 		}
 	}
-	if b.Set|b.Clear != 0 {
-		if err := setAttr(fd, false, unix.MountAttr{Attr_set: b.Set, Attr_clr: b.Clear}); err != nil {
-			return lockedHint(fmt.Errorf("mount_setattr: %w", err))
-		}
-	}
-	return nil
-}
-
-// lockedHint explains EPERM of mount_setattr(2): mount_namespaces(7), "Restrictions on mount namespaces".
-func lockedHint(err error) error {
-	if errno(err) != unix.EPERM {
-		return err
-	}
-	return fault.Hint(err, "in a user namespace flags that the host has set on a mount (ro, nosuid, nodev, noexec, atime) cannot be cleared: leave out the option that clears one, as rw or exec")
+	return b.Attributes.apply(fd)
 }
 
 // target opens the place for the mount, made in the source's image when missing.
@@ -144,7 +178,7 @@ func (b *Bind) target(e *Env, source int) (int, error) {
 		if t.noLinks && isLink(err) {
 			return -1, notOrdinary("bind")
 		}
-		return -1, err
+		return -1, throughFile(int(e.Root.Fd()), b.Target, err)
 	}
 	if err := b.check(source, at); err != nil {
 		closeFd(at)
@@ -174,7 +208,7 @@ func openTarget(e *Env, t target, source int) (int, error) {
 }
 
 func (b *Bind) check(source, at int) error {
-	if err := sameType(source, at); err != nil {
+	if err := b.sameKind(source, at); err != nil {
 		return err
 	}
 	if b.InsideProc {
@@ -193,8 +227,7 @@ func (b *Bind) check(source, at int) error {
 	return nil
 }
 
-// sameType refuses a file over a directory and the reverse, for which the kernel has a bare EINVAL.
-func sameType(source, at int) error {
+func (b *Bind) sameKind(source, at int) error {
 	from, err := fileType(source)
 	if err != nil {
 		return err
@@ -203,11 +236,5 @@ func sameType(source, at int) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case from == unix.S_IFDIR && to != unix.S_IFDIR:
-		return fault.Hint(unix.ENOTDIR, "the source is a directory, the target is a file")
-	case from != unix.S_IFDIR && to == unix.S_IFDIR:
-		return fault.Hint(unix.ENOTDIR, "the source is a file, the target is a directory")
-	}
-	return nil
+	return MountKinds(from, to, b.Target)
 }

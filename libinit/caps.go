@@ -29,8 +29,8 @@ type Capabilities struct {
 	Filter bool
 }
 
-// capabilityNumber is the number of a capability by its name in config.json.
-func capabilityNumber(name string) (int, bool) {
+// CapabilityNumber is the number of a capability by its name in config.json.
+func CapabilityNumber(name string) (int, bool) {
 	for _, c := range capability.ListKnown() {
 		if len(name) == 4+len(c.String()) && strings.HasPrefix(name, "CAP_") && strings.EqualFold(name[4:], c.String()) {
 			return int(c), true
@@ -54,7 +54,7 @@ func (p *planner) planCapabilities() (*Bounding, *Capabilities) {
 		for _, name := range names {
 			n, ok := known[name]
 			if !ok {
-				if n, ok = capabilityNumber(name); !ok {
+				if n, ok = CapabilityNumber(name); !ok {
 					n = -1
 					s.Unknown = append(s.Unknown, name)
 				}
@@ -199,4 +199,14 @@ func (s *Capabilities) raiseAmbient(e *Env) error {
 		}
 	}
 	return nil
+}
+
+// CapabilityNames are the names that a configuration may have.
+func CapabilityNames() []string {
+	known := capability.ListKnown()
+	names := make([]string, len(known))
+	for i, c := range known {
+		names[i] = capabilityName(int(c))
+	}
+	return names
 }

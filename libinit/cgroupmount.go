@@ -235,7 +235,12 @@ func (s *CgroupHierarchies) make(h *hierarchy) (int, error) {
 	top := cgroupRoot + "/" + h.directory()
 	path := top + "/" + strings.TrimPrefix(own, "/")
 	fd, err := cloneTree(unix.AT_FDCWD, path, false)
-	if err == unix.ENOENT && unix.Access(top, unix.F_OK) == unix.ENOENT {
+	if err == unix.ENOENT && !s.Private && own != h.path {
+		// A user who may not make cgroups has none made: the container is in the caller's.
+		path = top + "/" + strings.TrimPrefix(h.path, "/")
+		fd, err = cloneTree(unix.AT_FDCWD, path, false)
+	}
+	if err == unix.ENOENT && (s.Private || unix.Access(top, unix.F_OK) == unix.ENOENT) {
 		return -1, errNotMounted
 	}
 	if err != nil {

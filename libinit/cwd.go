@@ -22,7 +22,7 @@ type cwd struct{ path string }
 func (p *planner) cwd(make bool) error {
 	path := p.spec.Process.Cwd
 	if !strings.HasPrefix(path, "/") {
-		return fault.New(fault.Config, "process.cwd", fmt.Errorf("Cwd must be an absolute path: %q", path))
+		return fault.Expect("a path in the container that begins with /", fault.New(fault.Config, "process.cwd", fmt.Errorf("Cwd must be an absolute path: %q", path)))
 	}
 	p.add("process.cwd", &Cwd{Path: path, Make: make})
 	return nil
@@ -57,8 +57,11 @@ func cwdError(path string, err error) error {
 	if err == nil {
 		return nil
 	}
-	err = fmt.Errorf("chdir to cwd (%q) set in config.json failed: %w", path, err)
-	return fault.New(fault.Process, "process.cwd", err)
+	err = fault.New(fault.Process, "process.cwd", fmt.Errorf("chdir to cwd (%q) set in config.json failed: %w", path, err))
+	if errno(err) == unix.ENOTDIR {
+		return fault.Hint(err, "in the root filesystem it is no directory, or something above it is none")
+	}
+	return err
 }
 
 // again tries as the program's user. Init is inside by now: a path cannot lead out.

@@ -62,7 +62,8 @@ func (p *planner) devices() error {
 		for i := range p.spec.Linux.Devices {
 			d, err := newDevice(i, &p.spec.Linux.Devices[i])
 			if err != nil {
-				return err
+				p.bad(err)
+				continue
 			}
 			s.Nodes = slices.DeleteFunc(s.Nodes, func(other Device) bool { return other.Path == d.Path })
 			s.Nodes = append(s.Nodes, d)
@@ -92,7 +93,8 @@ func newDevice(i int, d *specs.LinuxDevice) (Device, error) {
 	case "p":
 		n.Mode |= unix.S_IFIFO
 	default:
-		return bad("type", "%q is none of c, u, b, p", d.Type)
+		_, err := bad("type", "%q is none of c, u, b, p", d.Type)
+		return Device{}, fault.Expect("c or u (character), b (block) or p (FIFO)", err)
 	}
 	if d.Type != "p" {
 		const maxMajor, maxMinor = 1<<12 - 1, 1<<20 - 1 // MINORBITS in the kernel is 20

@@ -70,5 +70,5 @@ func (s *Exec) Do(e *Env) error {
 	}
 	_, _, errno := unix.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(path)),
 		uintptr(unsafe.Pointer(&args[0])), uintptr(unsafe.Pointer(&vars[0])))
-	return e.diagnose(errno)
+	return diagnose(initFiles{}, e.program, errno)
 }

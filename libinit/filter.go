@@ -27,6 +27,8 @@ func (s *Filter) String() string {
 
 // Do loads the filter on this thread, the one that starts the hooks and becomes the program.
 func (s *Filter) Do(e *Env) error {
+	// From here on the filter may refuse what a line of the log takes.
+	e.traced = false
 	if s.Filter.Notify {
 		return s.notify(e)
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"mydocker/internal/fault"
 )
 
 // fsContext makes a new instance of a filesystem, fsopen(2).
@@ -42,7 +44,7 @@ func (c *fsContext) option(option string) {
 		return
 	}
 	if err := unix.FsconfigSetFlag(c.fd, key); err != nil {
-		c.err = c.explain("option "+option, err)
+		c.err = fault.At(".options", c.explain("option "+option, err))
 	}
 }
 
@@ -51,7 +53,7 @@ func (c *fsContext) str(key, value string) {
 		return
 	}
 	if err := unix.FsconfigSetString(c.fd, key, value); err != nil {
-		c.err = c.explain("option "+key+"="+value, err)
+		c.err = fault.At(".options", c.explain("option "+key+"="+value, err))
 	}
 }
 

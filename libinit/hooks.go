@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
 	"mydocker/internal/hooks"
@@ -17,20 +18,23 @@ import (
 // RunHooks runs the hooks of a kind inside: createContainer before pivot_root, in the runtime's view of the files, and
 // startContainer in the container's (runtime-spec, config.md, "Hooks").
 type RunHooks struct {
-	Kind  string
-	Hooks []specs.Hook
-	Dir   string // their working directory, "" for init's own
+	Kind    string
+	Hooks   []specs.Hook
+	InRoot  bool     // they begin in the root filesystem, which is not / yet
+	Env     []string // of hooks that have no environment of their own
+	SetHome bool     // HOME in it is what the step Home has found
 }
 
 func (p *planner) createContainerHooks() error {
 	if h := p.spec.Hooks; h != nil && len(h.CreateContainer) > 0 {
-		p.add("hooks.createContainer", &RunHooks{Kind: "createContainer", Hooks: h.CreateContainer, Dir: p.opts.Bundle})
+		p.add("hooks.createContainer", &RunHooks{Kind: "createContainer", Hooks: h.CreateContainer, InRoot: true})
 	}
 	return nil
 }
 
-// startContainerHooks plans them under the filter, and returns what is left for Exec to load.
-func (p *planner) startContainerHooks(filter *seccomp.Filter) *seccomp.Filter {
+// startContainerHooks plans them under the filter, and returns what is left for Exec to load. A hook without an
+// environment gets the program's.
+func (p *planner) startContainerHooks(filter *seccomp.Filter, env []string, setHome bool) *seccomp.Filter {
 	h := p.spec.Hooks
 	if h == nil || len(h.StartContainer) == 0 {
 		return filter
@@ -38,7 +42,7 @@ func (p *planner) startContainerHooks(filter *seccomp.Filter) *seccomp.Filter {
 	if filter != nil {
 		p.add("linux.seccomp", &Filter{*filter})
 	}
-	p.add("hooks.startContainer", &RunHooks{Kind: "startContainer", Hooks: h.StartContainer})
+	p.add("hooks.startContainer", &RunHooks{Kind: "startContainer", Hooks: h.StartContainer, Env: env, SetHome: setHome})
 	return nil
 }
 
@@ -61,5 +65,14 @@ func (h *RunHooks) Do(e *Env) error {
 	}
 	// Here it is the pid as the container sees it (runtime.md, "State").
 	state.Pid = os.Getpid()
-	return hooks.Run(context.Background(), h.Hooks, h.Kind, &state, h.Dir)
+	if h.InRoot {
+		if err := unix.Fchdir(int(e.Root.Fd())); err != nil {
+			return os.NewSyscallError("fchdir", err)
+		}
+	}
+	place := &hooks.Place{Env: h.Env}
+	if h.SetHome {
+		place.Env = append(place.Env, "HOME="+e.home)
+	}
+	return place.Run(context.Background(), h.Hooks, h.Kind, &state)
 }

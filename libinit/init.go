@@ -12,6 +12,7 @@ import (
 	"mydocker/internal/fault"
 	"mydocker/internal/rawfile"
 	"mydocker/internal/seqpacket"
+	"mydocker/internal/trace"
 	"mydocker/internal/wire"
 )
 
@@ -82,6 +83,10 @@ func raiseOpenFiles() error {
 
 func (e *Env) run() error {
 	m, err := e.Conn.Receive()
+	if err == nil && m.Kind == MsgSpans {
+		e.spans = &recorder{began: trace.Clock()}
+		m, err = e.Conn.Receive()
+	}
 	if err != nil {
 		return err
 	}
@@ -92,18 +97,42 @@ func (e *Env) run() error {
 	if err != nil {
 		return fault.New(fault.Internal, "", err)
 	}
-	for _, entry := range plan {
-		if err := entry.Step.Do(e); err != nil {
-			return fault.At(entry.Field, err)
+	if e.spans != nil {
+		e.spans.add("receive plan", "", e.spans.began)
+	}
+	for i := range plan {
+		entry := &plan[i]
+		if err := e.announce(entry); err != nil {
+			return err
+		}
+		if err := e.do(entry); err != nil {
+			return fault.At(entry.Field, e.during(entry.Step, err))
 		}
 	}
 	return fault.New(fault.Internal, "", errors.New("plan does not end with exec"))
+}
+
+// during adds what init was about to do.
+func (e *Env) during(step Step, err error) error {
+	phase := fault.Init
+	if e.Conn == nil {
+		phase = fault.Start
+	}
+	return &fault.Error{Phase: phase, Step: step.String(), Err: err}
+}
+
+func (e *Env) do(entry *Entry) error {
+	if e.spans != nil {
+		return e.timed(entry)
+	}
+	return entry.Step.Do(e)
 }
 
 // fail tells whoever waits, the parent or start, why init ends.
 func (e *Env) fail(err error) {
 	f := AsFailure(err)
 	if e.Conn != nil {
+		_ = e.tellSpans()
 		_ = e.Conn.Send(MsgFailure, wire.Marshal(nil, f))
 		return
 	}
@@ -115,18 +144,18 @@ func (e *Env) fail(err error) {
 // AsFailure makes of an error what crosses the socket.
 func AsFailure(err error) Failure {
 	facts := fault.Of(err)
-	f := Failure{Text: err.Error(), Code: string(facts.Code), Field: facts.Field, Hint: facts.Hint}
-	var errno unix.Errno
-	if errors.As(err, &errno) {
-		f.Errno = uint32(errno)
+	return Failure{
+		Text: err.Error(), Code: string(facts.Code), Phase: string(facts.Phase), Step: facts.Step, Field: facts.Field,
+		Path: facts.Path, Hint: facts.Hint, Errno: uint32(facts.Errno),
 	}
-	return f
 }
 
 // Error makes an error of a failure again: errors.Is finds its errno.
 func (f Failure) Error() error {
 	var err error = remote{text: f.Text, errno: unix.Errno(f.Errno)}
-	return &fault.Error{Code: fault.Code(f.Code), Field: f.Field, Hint: f.Hint, Err: err}
+	return &fault.Error{
+		Code: fault.Code(f.Code), Phase: fault.Phase(f.Phase), Step: f.Step, Field: f.Field, Path: f.Path, Hint: f.Hint, Err: err,
+	}
 }
 
 // remote is an error that happened at the other end.

@@ -13,20 +13,24 @@ import (
 // Label sets the security label that the program gets at execve, before which it has no effect.
 type Label struct{ AppArmor, SELinux string }
 
-func (p *planner) label() error {
+func (p *planner) label() {
 	c := p.spec.Process
 	if c.ApparmorProfile != "" && !p.opts.AppArmor {
-		return fault.New(fault.LSM, "process.apparmorProfile",
-			errors.New("apparmor profile is specified in config, but apparmor is disabled or not supported"))
+		p.bad(fault.Hint(fault.New(fault.LSM, "process.apparmorProfile",
+			errors.New("apparmor profile is specified in config, but apparmor is disabled or not supported")),
+			"leave the profile out, or boot with apparmor=1 and lsm=…,apparmor"))
 	}
 	if c.SelinuxLabel != "" && !p.opts.SELinux {
-		return fault.New(fault.LSM, "process.selinuxLabel",
-			errors.New("selinux label is specified in config, but selinux is disabled or not supported"))
+		p.bad(noSELinux("process.selinuxLabel"))
 	}
 	if c.ApparmorProfile != "" || c.SelinuxLabel != "" {
 		p.add("process", &Label{AppArmor: c.ApparmorProfile, SELinux: c.SelinuxLabel})
 	}
-	return nil
+}
+
+func noSELinux(field string) error {
+	return fault.Hint(fault.New(fault.LSM, field, errors.New("selinux label is specified in config, but selinux is disabled or not supported")),
+		"leave the label out, or boot with selinux=1 and selinuxfs mounted writable at /sys/fs/selinux")
 }
 
 func (l *Label) String() string {

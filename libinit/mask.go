@@ -3,6 +3,7 @@ package libinit
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -24,18 +25,10 @@ func (p *planner) mask() error {
 		return nil
 	}
 	if paths := p.spec.Linux.ReadonlyPaths; len(paths) > 0 {
-		clean, err := absolutePaths("linux.readonlyPaths", paths)
-		if err != nil {
-			return err
-		}
-		p.add("linux.readonlyPaths", &ReadonlyPaths{Paths: clean})
+		p.add("linux.readonlyPaths", &ReadonlyPaths{Paths: p.absolutePaths("linux.readonlyPaths", paths)})
 	}
 	if paths := p.spec.Linux.MaskedPaths; len(paths) > 0 {
-		clean, err := absolutePaths("linux.maskedPaths", paths)
-		if err != nil {
-			return err
-		}
-		p.add("linux.maskedPaths", &MaskPaths{Paths: clean, Label: p.mountLabel()})
+		p.add("linux.maskedPaths", &MaskPaths{Paths: p.absolutePaths("linux.maskedPaths", paths), Label: p.mountLabel()})
 	}
 	name := p.spec.Linux.RootfsPropagation
 	if flags, _ := rootPropagation(name); flags&(unix.MS_SHARED|unix.MS_UNBINDABLE) != 0 {
@@ -51,6 +44,9 @@ func (s *MaskPaths) Do(e *Env) error {
 	m := masker{env: e, label: s.Label, null: -1, empty: -1}
 	defer m.close()
 	for i, name := range s.Paths {
+		if slices.Contains(s.Paths[:i], name) {
+			continue // it would be a mask of the mask
+		}
 		if err := m.mask(name); err != nil {
 			return fault.New(fault.Mount, fmt.Sprintf("linux.maskedPaths[%d]", i), fmt.Errorf("mask %s: %w", name, err))
 		}

@@ -66,11 +66,11 @@ func (p *planner) memoryPolicy() error {
 	needsNone := c.Mode == specs.MpolDefault || c.Mode == specs.MpolLocal
 	switch {
 	case needsNone && len(nodes) > 0:
-		return badPolicy("nodes", "invalid memory policy: mode %s requires 0 nodes but got %d", c.Mode, len(nodes))
+		return badPolicy("nodes", "invalid memory policy: %s mode requires 0 nodes but got %d", c.Mode, len(nodes))
 	case needsNone && len(c.Flags) > 0:
 		return badPolicy("flags", "invalid memory policy flag: mode %s takes none", c.Mode)
 	case !needsNone && len(nodes) == 0 && c.Mode != specs.MpolPreferred:
-		return badPolicy("nodes", "invalid memory policy: mode %s requires at least 1 node but got 0", c.Mode)
+		return badPolicy("nodes", "invalid memory policy: %s mode requires at least 1 node but got 0", c.Mode)
 	}
 	p.add("linux.memoryPolicy", &MemoryPolicy{Name: string(c.Mode), Mode: mode, Mask: bitmask(nodes)})
 	return nil

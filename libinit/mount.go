@@ -60,7 +60,7 @@ func (m *Mount) do(e *Env) error {
 		if m.Ordinary && isLink(err) {
 			return notOrdinary(m.Type)
 		}
-		return err
+		return throughFile(int(e.Root.Fd()), m.Target, err)
 	}
 	defer closeFd(at)
 	if err := m.checkTarget(at); err != nil {
@@ -135,7 +135,8 @@ func (m *Mount) use() mountUse {
 }
 
 func notOrdinary(kind string) error {
-	return fmt.Errorf("filesystem %q must be mounted on ordinary directory", kind)
+	return fault.Hint(fmt.Errorf("filesystem %q must be mounted on ordinary directory", kind),
+		"no link may be in the path: what trusts /proc and /sys must find the container's own there")
 }
 
 // checkTarget refuses what lies within a procfs: the paths there that may be covered are binds.
@@ -144,8 +145,8 @@ func (m *Mount) checkTarget(at int) error {
 	if err != nil {
 		return err
 	}
-	if kind != unix.S_IFDIR {
-		return fault.Hint(unix.ENOTDIR, "the target is not a directory, and only a bind mount of a file can go over a file")
+	if err := NeedsDirectory(m.Type, kind, m.Target); err != nil {
+		return err
 	}
 	if m.Ordinary {
 		return nil
@@ -182,6 +183,12 @@ func (m *Mount) data(at int, made bool) ([]string, error) {
 func (m *Mount) make(data []string) (int, error) {
 	c := openFilesystem(m.Type)
 	defer c.close()
+	m.configure(c, data)
+	return c.mount(m.Attr)
+}
+
+// configure gives the filesystem its source and options.
+func (m *Mount) configure(c *fsContext, data []string) {
 	if m.Source != "" {
 		c.str("source", m.Source)
 	}
@@ -193,7 +200,6 @@ func (m *Mount) make(data []string) (int, error) {
 	for _, option := range data {
 		c.option(option)
 	}
-	return c.mount(m.Attr)
 }
 
 // tooLong tells whether fsconfig(2) refuses a value for its length: it takes strings of up to 255 bytes, which is
@@ -228,17 +234,30 @@ func (m *Mount) mountOld(e *Env, at int, data []string) error {
 func (m *Mount) hint(err error) error {
 	switch n := errno(err); {
 	case n == unix.ENODEV && m.Type == "bind", n == unix.ENODEV && m.Type == "none":
-		return fault.Hint(err, `type "bind" alone does not make a bind mount: add "bind" or "rbind" to the options`)
+		return notBind(err)
 	case n == unix.ENODEV:
-		return fault.Hint(err, "this kernel has no filesystem "+strconv.Quote(m.Type)+", see /proc/filesystems")
+		return noFilesystem(m.Type, err)
 	case n == unix.EPERM && m.Type == "sysfs":
 		return fault.Hint(err, "in a user namespace sysfs needs a new network namespace; else bind the host's /sys (options rbind, ro)")
 	case n == unix.EPERM && m.Type == "proc":
-		return fault.Hint(err, "in a user namespace proc needs a new PID namespace and a /proc outside that nothing covers; a nested container has a masked one")
+		return procRefused(err)
+	case n == unix.EINVAL && fault.Of(err).Field == ".options":
+		return fault.Hint(err, "options that are no mount option are the filesystem's own: "+m.Type+" knows none like that, or not with this value")
 	case n == unix.EINVAL && m.Type == "devpts":
 		return fault.Hint(err, "is the group of gid= mapped into the user namespace?")
 	}
 	return err
+}
+
+// notBind is the error of a type that names what only an option asks for.
+func notBind(err error) error {
+	return fault.Hint(fault.New(fault.MountNotBind, ".options", err),
+		`type "bind" alone does not make a bind mount: add "bind" or "rbind" to the options`)
+}
+
+func noFilesystem(kind string, err error) error {
+	return fault.Hint(fault.New(fault.Filesystem, ".type", err),
+		"this kernel has no filesystem "+strconv.Quote(kind)+", or its module is not loaded: see /proc/filesystems")
 }
 
 // newMount makes the step for a mount that is not a bind.

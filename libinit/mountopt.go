@@ -16,6 +16,8 @@ type mountOptions struct {
 	bind, recursive  bool
 	remount, copyUp  bool
 	idmap, recIDMap  bool
+	attributes       bool     // an option names one of set and clear
+	setsAtime        bool     // an option in force says how access times are kept
 	data             []string // what the filesystem has to know
 }
 
@@ -154,6 +156,10 @@ func parseMountOptions(options []string) mountOptions {
 
 func (m *mountOptions) apply(o mountOption) {
 	switch o.kind {
+	case optSet, optClear, optAtime, optNoAtime:
+		m.attributes = true
+	}
+	switch o.kind {
 	case optSet:
 		m.set, m.clear = m.set|o.flag, m.clear&^o.flag
 	case optClear:
@@ -164,7 +170,9 @@ func (m *mountOptions) apply(o mountOption) {
 		m.recSet, m.recClear = m.recSet&^o.flag, m.recClear|o.flag
 	case optAtime:
 		setAtime(&m.set, &m.clear, o.flag)
+		m.setsAtime = true
 	case optNoAtime:
+		m.setsAtime = m.setsAtime && m.set&unix.MOUNT_ATTR__ATIME != o.flag
 		unsetAtime(&m.set, &m.clear, o.flag)
 	case optRecAtime:
 		setAtime(&m.recSet, &m.recClear, o.flag)

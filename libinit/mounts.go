@@ -1,7 +1,6 @@
 package libinit
 
 import (
-	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -25,13 +24,14 @@ func rootKinds() []Step {
 // mounts adds the spec's mounts, in order.
 func (p *planner) mounts() error {
 	if l := p.spec.Linux; l != nil && l.MountLabel != "" && !p.opts.SELinux {
-		return fault.New(fault.LSM, "linux.mountLabel", errors.New("selinux label is specified in config, but selinux is disabled or not supported"))
+		p.bad(noSELinux("linux.mountLabel"))
 	}
 	for i := range p.spec.Mounts {
 		field := "mounts[" + strconv.Itoa(i) + "]"
 		step, err := p.mount(i)
 		if err != nil {
-			return fault.At(field, err)
+			p.bad(fault.At(field, err))
+			continue
 		}
 		p.add(field, step)
 	}
@@ -39,7 +39,7 @@ func (p *planner) mounts() error {
 		// A socket of a read-only mount can be written to, but not taken away or replaced.
 		p.add("", &Bind{
 			Index: NotifySource, Source: p.opts.NotifyDir, Target: path.Dir(p.opts.NotifySocket), Options: []string{"ro"},
-			Set:        unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC,
+			Attributes: BindAttributes{Set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC},
 			FromParent: p.opts.UserNamespace && !p.opts.RootlessCaller,
 		})
 	}

@@ -30,9 +30,10 @@ func (p *planner) names() error {
 		switch {
 		case n.name == "":
 		case !p.hasNamespace(specs.UTSNamespace):
-			return fault.New(fault.Config, n.field, fmt.Errorf("unable to set %s without a private UTS namespace", n.field))
+			p.bad(fault.Hint(fault.New(fault.Config, n.field, fmt.Errorf("unable to set %s without a private UTS namespace", n.field)),
+				`add {"type": "uts"} to linux.namespaces`))
 		case len(n.name) > maxName:
-			return fault.New(fault.Config, n.field, fmt.Errorf("%s: %d bytes are more than the %d that the kernel takes", n.field, len(n.name), maxName))
+			p.bad(fault.New(fault.Config, n.field, fmt.Errorf("%s: %d bytes are more than the %d that the kernel takes", n.field, len(n.name), maxName)))
 		default:
 			p.add(n.field, n.step)
 		}

@@ -16,6 +16,7 @@ const (
 type Options struct {
 	NoPivot      bool
 	NoNewKeyring bool
+	Debug        bool // init logs its steps
 	PreserveFDs  int
 	ListenFDs    int    // of the preserved descriptors, how many are LISTEN_FDS (sd_listen_fds(3)); 0 without
 	ListenNames  string // LISTEN_FDNAMES, their names

@@ -26,8 +26,8 @@ func (p *planner) personality() error {
 	domains := map[specs.LinuxPersonalityDomain]uint32{specs.PerLinux: 0, specs.PerLinux32: 8}
 	domain, ok := domains[c.Domain]
 	if !ok {
-		return fault.New(fault.Config, "linux.personality.domain",
-			fmt.Errorf("invalid personality domain %q: LINUX and LINUX32 are allowed", c.Domain))
+		return fault.Expect("LINUX or LINUX32", fault.New(fault.Config, "linux.personality.domain",
+			fmt.Errorf("invalid personality domain %q: LINUX and LINUX32 are allowed", c.Domain)))
 	}
 	p.add("linux.personality", &Personality{domain})
 	return nil

@@ -81,11 +81,7 @@ func (s *Pivot) pivot(e *Env) error {
 		return os.NewSyscallError("fchdir", err)
 	}
 	if err := unix.PivotRoot(".", "."); err != nil {
-		err = os.NewSyscallError("pivot_root", err)
-		if errno(err) == unix.EINVAL {
-			return fault.Hint(err, "the host's root is perhaps a RAM disk (initramfs), which cannot be pivoted: use --no-pivot")
-		}
-		return err
+		return s.instead(e, os.NewSyscallError("pivot_root", err))
 	}
 	if s.Shared {
 		// Detaching it would detach the host's mounts, too.
@@ -97,6 +93,37 @@ func (s *Pivot) pivot(e *Env) error {
 		return fmt.Errorf("detach the old root: %w", err)
 	}
 	return os.NewSyscallError("chdir", unix.Chdir("/"))
+}
+
+// instead does what works where the root cannot be pivoted, since it is the kernel's first one, the RAM disk that the
+// machine was started from (initramfs; pivot_root(2), EINVAL). It moves the new root there, as --no-pivot asks for.
+// That is as tight as a pivot only because nothing is above that root: in a chroot, which gives the same error, a
+// process that gets out of its own would be on the host.
+func (s *Pivot) instead(e *Env, err error) error {
+	if errno(err) != unix.EINVAL {
+		return err
+	}
+	switch first, lookErr := firstRoot(); {
+	case lookErr != nil:
+		return err
+	case !first:
+		return fault.Hint(err, chrootHint)
+	}
+	if err := e.log("debug", "pivot_root is not possible on a RAM disk: the root filesystem is moved to / instead"); err != nil {
+		return err
+	}
+	return s.move(e)
+}
+
+// chrootHint is for a root that is no mount.
+const chrootHint = "the runtime's own root is a chroot, out of which a container could get: start it in a mount namespace whose root is that directory (pivot_root(8))"
+
+// firstRoot tells whether / is the topmost mount there is: its parent is itself.
+func firstRoot() (bool, error) {
+	top, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
+		return m.Mountpoint != "/" || m.Parent != m.ID, false
+	})
+	return len(top) > 0, err
 }
 
 // move puts the new root over the old one, which stays below it, and so must not have anything of worth within

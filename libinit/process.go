@@ -14,7 +14,7 @@ import (
 
 func processKinds() []Step {
 	return []Step{
-		&AskHooks{}, &AskReady{}, &RunHooks{}, &Hostname{}, &Domainname{}, &Loopback{}, &Sysctls{}, &Console{}, &NullStreams{},
+		&Trace{}, &Note{}, &AskHooks{}, &AskReady{}, &RunHooks{}, &Hostname{}, &Domainname{}, &Loopback{}, &Sysctls{}, &Console{}, &NullStreams{},
 		&Keyring{}, &Personality{}, &Umask{}, &NoNewPrivileges{}, &Scheduler{}, &IOPriority{}, &MemoryPolicy{},
 		&Affinity{}, &Label{}, &User{}, &Home{}, &Cwd{}, &Bounding{}, &Capabilities{}, &Lookup{}, &Filter{},
 		&Wait{}, &Exec{},
@@ -33,13 +33,9 @@ func (p *planner) process() error {
 		return nil
 	}
 	for _, part := range []func() error{p.personality, p.scheduler, p.ioPriority, p.memoryPolicy} {
-		if err := part(); err != nil {
-			return err
-		}
+		p.bad(part())
 	}
-	if err := checkAffinity(p.spec.Process); err != nil {
-		return err
-	}
+	p.bad(checkAffinity(p.spec.Process))
 	if s := p.spec.Process.Scheduler; s == nil || schedPolicies()[s.Policy] != schedPolicies()[specs.SchedDeadline] {
 		p.add("", &Affinity{})
 	}
@@ -50,41 +46,33 @@ func (p *planner) process() error {
 func (p *planner) execProcess() error {
 	p.keyring()
 	for _, part := range []func() error{p.personality, p.scheduler, p.ioPriority, p.memoryPolicy} {
-		if err := part(); err != nil {
-			return err
-		}
+		p.bad(part())
 	}
-	if err := p.execAffinity(); err != nil {
-		return err
-	}
+	p.bad(p.execAffinity())
 	return p.become(false)
 }
 
 // become plans what init and a further process have in common: from privilege to program.
 func (p *planner) become(first bool) error {
 	c := p.spec.Process
-	if len(c.Args) == 0 {
-		return fault.New(fault.Config, "process.args", errors.New("args must not be empty"))
+	args := c.Args
+	if len(args) == 0 {
+		args = []string{""}
+		p.bad(fault.Hint(fault.New(fault.Config, "process.args", errors.New("args must not be empty")), `name the program, as ["sh"]`))
 	}
 	if c.CommandLine != "" {
-		return fault.New(fault.Config, "process.commandLine", errors.New("commandLine is for Windows alone"))
+		p.bad(fault.New(fault.Config, "process.commandLine", errors.New("commandLine is for Windows alone")))
 	}
 	env, hasHome, err := environ(p.withSockets(c.Env))
-	if err != nil {
-		return err
-	}
+	p.bad(err)
 	if u := c.User.Umask; u != nil {
 		p.add("process.user.umask", &Umask{*u})
 	}
-	if err := p.cwd(first); err != nil {
-		return err
-	}
+	p.bad(p.cwd(first))
 	if !hasHome {
 		p.add("process.env", &Home{c.User.UID})
 	}
-	if err := p.label(); err != nil {
-		return err
-	}
+	p.label()
 	bounding, capabilities := p.planCapabilities()
 	p.add("process.capabilities.bounding", bounding)
 	p.add("", &AskReady{})
@@ -93,20 +81,21 @@ func (p *planner) become(first bool) error {
 	if c.NoNewPrivileges {
 		p.add("process.noNewPrivileges", &NoNewPrivileges{})
 	}
-	p.add("process.args[0]", &Lookup{Name: c.Args[0], Path: lookupEnv(env, "PATH")})
+	p.add("process.args[0]", &Lookup{Name: args[0], Path: lookupEnv(env, "PATH")})
 	filter, err := p.planFilter()
 	if err != nil {
 		return err
 	}
+	p.noteFilter(filter)
 	if filter != nil && filter.Notify {
 		p.add("linux.seccomp", &Filter{*filter})
 		filter = nil
 	}
 	if first {
 		p.add("", &Wait{})
-		filter = p.startContainerHooks(filter)
+		filter = p.startContainerHooks(filter, env, !hasHome)
 	}
-	p.add("process.args", &Exec{Args: c.Args, Env: env, SetHome: !hasHome, ListenPID: p.opts.ListenFDs > 0, Filter: filter})
+	p.add("process.args", &Exec{Args: args, Env: env, SetHome: !hasHome, ListenPID: p.opts.ListenFDs > 0, Filter: filter})
 	return nil
 }
 
@@ -139,7 +128,7 @@ func environ(list []string) (env []string, hasHome bool, err error) {
 			if ok {
 				err = fmt.Errorf("invalid environment variable: %q has no name", v)
 			}
-			return nil, false, fault.New(fault.Config, fmt.Sprintf("process.env[%d]", i), err)
+			return nil, false, fault.Expect("NAME=VALUE", fault.New(fault.Config, fmt.Sprintf("process.env[%d]", i), err))
 		case strings.ContainsRune(v, 0):
 			return nil, false, fault.New(fault.Config, fmt.Sprintf("process.env[%d]", i),
 				errors.New("invalid environment variable: it contains a NUL byte"))

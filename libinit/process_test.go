@@ -162,7 +162,7 @@ func TestRefusals(t *testing.T) {
 			{func(s *specs.Spec) { s.Linux.MemoryPolicy.Nodes = "" }, "requires at least 1 node but got 0"},
 			{func(s *specs.Spec) {
 				s.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: specs.MpolLocal, Nodes: "0-7"}
-			}, "mode MPOL_LOCAL requires 0 nodes but got 8"},
+			}, "MPOL_LOCAL mode requires 0 nodes but got 8"},
 		},
 		"hostname": {
 			{func(s *specs.Spec) { s.Linux.Namespaces = s.Linux.Namespaces[:2] }, "unable to set hostname without a private UTS namespace"},
@@ -285,11 +285,11 @@ func TestDiagnose(t *testing.T) {
 		interpreter, hint string
 	}{
 		{nil, "", "empty"},
-		{[]byte("echo"), "", "neither"},
-		{[]byte("#!/bin/x -a\n"), "/bin/x", "neither"},
-		{[]byte("#! \t/bin/x"), "/bin/x", "neither"},
-		{[]byte("#!\n"), "", "neither"},
-		{[]byte("#!/bin/x\r\n"), "/bin/x\r", "neither"},
+		{[]byte("echo"), "", "has no #! line"},
+		{[]byte("#!/bin/x -a\n"), "/bin/x", "/bin/x is empty, or cannot be read"},
+		{[]byte("#! \t/bin/x"), "/bin/x", "/bin/x is empty, or cannot be read"},
+		{[]byte("#!\n"), "", "names no interpreter"},
+		{[]byte("#!/bin/x\r\n"), "/bin/x\r", "/bin/x\r is empty, or cannot be read"},
 		{elf(2, 1, 183), "/lib/ld", "built for arm64"},
 		{elf(2, 2, 22), "/lib/ld", "built for s390x"},
 		{elf(1, 1, 3), "/lib/ld", "built for 386"},
@@ -298,10 +298,10 @@ func TestDiagnose(t *testing.T) {
 		if err := os.WriteFile(path, c.content, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if got := findInterpreter(c.content, path); got != c.interpreter {
+		if got := findInterpreter(initFiles{}, c.content, path); got != c.interpreter {
 			t.Errorf("%q: got %q, want %q", c.content, got, c.interpreter)
 		}
-		if got := formatHint(c.content); !strings.Contains(got, c.hint) {
+		if got := formatHint(initFiles{}, path); !strings.Contains(got, c.hint) {
 			t.Errorf("%q: got %q, want %q", c.content, got, c.hint)
 		}
 	}
@@ -358,10 +358,13 @@ func FuzzProgram(f *testing.F) {
 	f.Add(elf(2, 1, 62))
 	f.Add(elf(1, 2, 8))
 	f.Add([]byte("#!/bin/sh -e\n"))
-	f.Fuzz(func(t *testing.T, head []byte) {
-		head = head[:min(len(head), headSize)]
-		_ = formatHint(head)
-		if i := findInterpreter(head, "/dev/null"); strings.ContainsAny(i, " \n\x00") {
+	path := filepath.Join(f.TempDir(), "program")
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if err := os.WriteFile(path, b, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = foresee(initFiles{}, path), formatHint(initFiles{}, path)
+		if i := findInterpreter(initFiles{}, b[:min(len(b), headSize)], path); strings.ContainsAny(i, " \n\x00") {
 			t.Errorf("%q", i)
 		}
 	})

@@ -12,18 +12,20 @@ const (
 	MsgListener                 // init → parent: the seccomp listener, as a descriptor
 	MsgReady                    // init → parent: all is set; rlimits and state.json, then the answer means "created"
 	MsgLog                      // init → parent: a Log, encoded by wire
+	MsgSpans                    // parent → init, before the plan: trace. init → parent: Spans, encoded by wire
 )
 
 // Failure is an error that crosses the socket. Text is what a person reads; the rest is fault.Error's facts.
 type Failure struct {
-	Text, Code, Field, Hint string
-	Errno                   uint32 // 0 when the cause is not an errno
+	Text, Code, Phase, Step, Field, Path, Hint string
+	Errno                                      uint32 // 0 when the cause is not an errno
 }
 
 // Log is a line for the parent's log.
 type Log struct {
 	Level string // as logrus names it: "warning", "debug"
 	Text  string
+	Field string // of config.json, which the line is about; "" without
 }
 
 // Source asks the parent for the source of a mount, by its index in the spec's mounts: opened with

@@ -3,6 +3,7 @@ package libinit
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -67,6 +68,9 @@ func (s *ReadonlyPaths) String() string { return "make read-only " + strings.Joi
 // Do binds each path over itself, read-only. Other flags of the mount stay as they are.
 func (s *ReadonlyPaths) Do(e *Env) error {
 	for i, name := range s.Paths {
+		if slices.Contains(s.Paths[:i], name) {
+			continue
+		}
 		if err := readonlyPath(e, name); err != nil {
 			return fault.New(fault.Mount, fmt.Sprintf("linux.readonlyPaths[%d]", i), fmt.Errorf("make %s read-only: %w", name, err))
 		}
@@ -95,14 +99,14 @@ func readonlyPath(e *Env, name string) error {
 }
 
 // absolutePaths checks the paths of a field and cleans them.
-func absolutePaths(field string, paths []string) ([]string, error) {
+func (p *planner) absolutePaths(field string, paths []string) []string {
 	clean := make([]string, len(paths))
 	for i, name := range paths {
 		if !strings.HasPrefix(name, "/") || strings.IndexByte(name, 0) >= 0 {
-			field = fmt.Sprintf("%s[%d]", field, i)
-			return nil, fault.New(fault.Config, field, fmt.Errorf("%s: %q is not an absolute path", field, name))
+			field := fmt.Sprintf("%s[%d]", field, i)
+			p.bad(fault.New(fault.Config, field, fmt.Errorf("%s: %q is not an absolute path", field, name)))
 		}
 		clean[i] = path.Clean(name)
 	}
-	return clean, nil
+	return clean
 }

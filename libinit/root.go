@@ -41,8 +41,8 @@ func (p *planner) rootfs() error {
 	if p.spec.Linux != nil {
 		var ok bool
 		if propagation, ok = rootPropagation(p.spec.Linux.RootfsPropagation); !ok {
-			return fault.New(fault.Config, "linux.rootfsPropagation",
-				fmt.Errorf("rootfsPropagation %q is none of shared, slave, private, unbindable", p.spec.Linux.RootfsPropagation))
+			p.bad(fault.Expect("shared, slave, private or unbindable", fault.New(fault.Config, "linux.rootfsPropagation",
+				fmt.Errorf("rootfsPropagation %q is none of shared, slave, private, unbindable", p.spec.Linux.RootfsPropagation))))
 		}
 	}
 	if p.spec.Root == nil || p.spec.Root.Path == "" {
@@ -50,9 +50,7 @@ func (p *planner) rootfs() error {
 	}
 	private := p.hasNamespace(specs.MountNamespace)
 	if !private {
-		if err := p.checkShared(); err != nil {
-			return err
-		}
+		p.checkShared()
 	}
 	p.add("root.path", &Root{
 		Chroot:         !private,
@@ -67,7 +65,7 @@ func (p *planner) rootfs() error {
 
 // checkShared refuses what would be mounted in the runtime's own mount namespace, for a container without one of its
 // own (config-linux.md, "Namespaces"): that is the host's.
-func (p *planner) checkShared() error {
+func (p *planner) checkShared() {
 	l := p.spec.Linux
 	for _, c := range [...]struct {
 		field string
@@ -81,13 +79,12 @@ func (p *planner) checkShared() error {
 		{"process.terminal", p.spec.Process != nil && p.spec.Process.Terminal},
 	} {
 		if c.asked {
-			return &fault.Error{
+			p.bad(&fault.Error{
 				Code: fault.Config, Field: c.field, Hint: `add {"type": "mount"} to linux.namespaces`,
 				Err: fmt.Errorf("unable to apply %s without a private MNT namespace", c.field),
-			}
+			})
 		}
 	}
-	return nil
 }
 
 func (r *Root) String() string { return "root filesystem " + r.Path }
@@ -114,7 +111,11 @@ func (r *Root) do(e *Env) error {
 	// that asks for it reach the host.
 	if !r.Shared {
 		if err := unix.Mount("", "/", "", unix.MS_SLAVE|unix.MS_REC, ""); err != nil {
-			return fmt.Errorf("make / a slave: %w", err)
+			err = fmt.Errorf("make / a slave: %w", err)
+			if errno(err) == unix.EINVAL {
+				return fault.Hint(err, chrootHint)
+			}
+			return err
 		}
 	}
 	// The umask of whoever called is not to decide who can go through the mount points that are made.

@@ -57,8 +57,8 @@ func (p *planner) scheduler() error {
 func newScheduler(c *specs.Scheduler) (*Scheduler, error) {
 	policy, ok := schedPolicies()[c.Policy]
 	if !ok {
-		return nil, fault.New(fault.Config, "process.scheduler.policy",
-			fmt.Errorf("invalid scheduler policy: %q is none of %s", c.Policy, sortedNames(schedPolicies())))
+		return nil, fault.Expect("one of "+sortedNames(schedPolicies()), fault.New(fault.Config, "process.scheduler.policy",
+			fmt.Errorf("invalid scheduler policy: %q is none of %s", c.Policy, sortedNames(schedPolicies()))))
 	}
 	s := &Scheduler{
 		Name: string(c.Policy), Policy: policy, Nice: c.Nice, Priority: uint32(c.Priority),
@@ -126,8 +126,8 @@ func (p *planner) ioPriority() error {
 	}
 	class, ok := ioClasses()[c.Class]
 	if !ok {
-		return fault.New(fault.Config, "process.ioPriority.class",
-			fmt.Errorf("invalid ioPriority.class: %q is none of %s", c.Class, sortedNames(ioClasses())))
+		return fault.Expect("one of "+sortedNames(ioClasses()), fault.New(fault.Config, "process.ioPriority.class",
+			fmt.Errorf("invalid ioPriority.class: %q is none of %s", c.Class, sortedNames(ioClasses()))))
 	}
 	if c.Priority < 0 || c.Priority > 7 {
 		return fault.New(fault.Config, "process.ioPriority.priority", fmt.Errorf("invalid ioPriority.priority: %d is not in 0…7", c.Priority))

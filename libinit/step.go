@@ -31,13 +31,15 @@ type Env struct {
 	// Preserved is how many descriptors from 3 on are the program's.
 	Preserved int
 
+	traced  bool     // steps are logged
 	gate    *os.File // the exec FIFO, open for reading and writing
 	report  *os.File // the FIFO on which start hears why the program could not be executed
 	proc    *os.File // see Proc
 	home    string   // see Home
 	program string   // see Lookup
 	cwd     cwd
-	state   []byte // the state as the hooks get it: specs.State in JSON
-	late    []int  // mounts that become read-only when the root filesystem is complete
-	kept    []kept // mounts whose paths are masked by descriptor
+	state   []byte    // the state as the hooks get it: specs.State in JSON
+	late    []int     // mounts that become read-only when the root filesystem is complete
+	kept    []kept    // mounts whose paths are masked by descriptor
+	spans   *recorder // nil without --trace
 }

@@ -30,7 +30,8 @@ func (p *planner) sysctls() error {
 			err = p.checkSysctl(name, path)
 		}
 		if err != nil {
-			return fault.New(fault.Config, field, err)
+			p.bad(fault.Hint(fault.New(fault.Config, field, err), "only what belongs to a namespace of the container can be set: net.*, fs.mqueue.*, kernel.shm* and the like"))
+			continue
 		}
 		s.Set = append(s.Set, Sysctl{path, p.spec.Linux.Sysctl[name]})
 	}
@@ -126,7 +127,7 @@ func (s *Sysctls) Do(e *Env) error {
 			if errors.Is(err, unix.ENOENT) {
 				err = fault.Hint(err, "this kernel has no such parameter, or its module is not loaded")
 			}
-			return fault.New(fault.Process, "", err)
+			return fault.New(fault.Process, fmt.Sprintf("linux.sysctl[%q]", c.name()), err)
 		}
 	}
 	return nil

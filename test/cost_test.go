@@ -20,13 +20,7 @@ func TestSystemCalls(t *testing.T) {
 	if os.Getenv("RUNTIME") != "" {
 		t.Skip("the bounds are those of the runtime that is built here")
 	}
-	strace, err := exec.LookPath("strace")
-	if err != nil {
-		t.Skip("needs strace")
-	}
-	if out, err := exec.Command(strace, "-f", "-qq", "-c", "true").CombinedOutput(); err != nil {
-		t.Skip("strace may not trace here: " + string(out))
-	}
+	strace := needStrace(t)
 	t.Run("run", func(t *testing.T) {
 		s := newSite(t, "payload", "true")
 		s.traced(strace, "run", "--bundle", s.bundle, s.id(0)).atMost(1600)

@@ -11,9 +11,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
 	"mydocker/internal/rawfile"
@@ -39,23 +41,33 @@ func Load(dir string) (*Bundle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find bundle: %w", err)
 	}
-	config, err := read(filepath.Join(dir, File))
-	if errors.Is(err, os.ErrNotExist) {
-		err = fmt.Errorf("JSON specification file %s not found", File)
-		return nil, fault.Hint(fault.New(fault.NoConfig, "", err),
-			"give the directory of the bundle by --bundle, or make a "+File+" there by `spec`")
-	}
+	config, err := readConfig(dir)
 	if err != nil {
-		return nil, fault.New(fault.Config, "", err)
+		return nil, err
 	}
 	spec, warnings, err := Parse(config, dir)
 	if err != nil {
 		return nil, err
 	}
 	for _, w := range warnings {
-		logrus.Warn(w)
+		logrus.Warn(w.Error())
 	}
 	return &Bundle{Dir: dir, Spec: spec, Config: config}, checkRootfs(spec.Root.Path)
+}
+
+func readConfig(dir string) ([]byte, error) {
+	config, err := read(filepath.Join(dir, File))
+	if errors.Is(err, os.ErrNotExist) {
+		err = &fault.Error{
+			Path: filepath.Join(dir, File), Errno: unix.ENOENT, Err: fmt.Errorf("JSON specification file %s not found", File),
+		}
+		return nil, fault.Hint(fault.New(fault.NoConfig, "", err),
+			"give the directory of the bundle by --bundle, or make a "+File+" there by `spec`")
+	}
+	if err != nil {
+		return nil, fault.New(fault.Config, "", err)
+	}
+	return config, nil
 }
 
 // checkRootfs tells early that the root filesystem is missing. Who may not look here may still be allowed to as root
@@ -77,7 +89,7 @@ func checkRootfs(path string) error {
 
 // Parse makes a valid configuration of the bytes of config.json. dir is the bundle, absolute. The warnings say what
 // has been taken otherwise than it is written.
-func Parse(config []byte, dir string) (spec *specs.Spec, warnings []string, err error) {
+func Parse(config []byte, dir string) (spec *specs.Spec, warnings []error, err error) {
 	spec = &specs.Spec{}
 	if err := decode(File, config, spec); err != nil {
 		return nil, nil, err
@@ -116,7 +128,7 @@ func ReadResources(name string, r io.Reader) (*specs.LinuxResources, error) {
 	if err := decode(name, document, resources); err != nil {
 		return nil, err
 	}
-	return resources, rules("devices", resources.Devices)
+	return resources, first(func(r report) { rules("devices", resources.Devices, r) })
 }
 
 func read(path string) ([]byte, error) {
@@ -137,7 +149,7 @@ func read(path string) ([]byte, error) {
 
 // complete makes paths absolute: the root filesystem and sources of bind mounts are relative to the bundle
 // (config.md), and a relative destination of a mount is taken from the root.
-func complete(spec *specs.Spec, dir string) (warnings []string) {
+func complete(spec *specs.Spec, dir string) (warnings []error) {
 	if r := spec.Root; r != nil && r.Path != "" {
 		r.Path = join(dir, r.Path)
 	}
@@ -147,12 +159,26 @@ func complete(spec *specs.Spec, dir string) (warnings []string) {
 			m.Source = join(dir, m.Source)
 		}
 		if m.Destination != "" && !filepath.IsAbs(m.Destination) {
-			warnings = append(warnings, fmt.Sprintf("mounts[%d].destination: mount destination %q is not absolute: it is taken as %q",
-				i, m.Destination, "/"+m.Destination))
+			field := fmt.Sprintf("mounts[%d].destination", i)
+			warnings = append(warnings, fault.New(fault.Doubtful, field,
+				fmt.Errorf("%s: mount destination %q is not absolute: it is taken as %q", field, m.Destination, "/"+m.Destination)))
 			m.Destination = "/" + m.Destination
+		}
+		if spec.Root != nil {
+			m.Destination = insideRoot(spec.Root.Path, m.Destination)
 		}
 	}
 	return warnings
+}
+
+// insideRoot takes a destination that has the path of the root filesystem on the host before it as one below that:
+// runc does, and configurations that were made for it may rely on it.
+func insideRoot(root, dest string) string {
+	root = filepath.Clean(root)
+	if rest, ok := strings.CutPrefix(dest, root+"/"); ok && root != "/" && filepath.IsAbs(root) {
+		return "/" + rest
+	}
+	return dest
 }
 
 func join(dir, path string) string {

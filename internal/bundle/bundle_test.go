@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -83,7 +84,7 @@ func TestPathsBecomeAbsolute(t *testing.T) {
 	if m := spec.Mounts[1]; m.Source != "tmpfs" {
 		t.Errorf("tmpfs became %+v", m)
 	}
-	if len(warnings) != 1 || !strings.Contains(warnings[0], "mounts[0].destination") {
+	if len(warnings) != 1 || !strings.Contains(warnings[0].Error(), "mounts[0].destination") {
 		t.Errorf("warnings: %q", warnings)
 	}
 }
@@ -250,6 +251,33 @@ func FuzzLoad(f *testing.F) {
 			t.Error(err)
 		} else if err := json.Unmarshal(b, &specs.Spec{}); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+func FuzzProcess(f *testing.F) {
+	f.Add([]byte(`{"args":["ls"],"cwd":"/","user":{"uid":1,"gid":2},"env":["A=b"],"rlimits":[{"type":"RLIMIT_CORE"}]}`))
+	f.Add([]byte(`{"args":["a\u0000"],"cwd":"/\u0000","capabilities":{"bounding":["CAP_X"]},"ioPriority":{}}`))
+	f.Add([]byte(`{"args":`))
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, document []byte) {
+		path := filepath.Join(dir, "process.json")
+		if err := os.WriteFile(path, document, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p, err := bundle.LoadProcess(path)
+		if err == nil && bundle.ValidateProcess(p, "process") == nil && slices.ContainsFunc(p.Args, func(a string) bool { return strings.Contains(a, "\x00") }) {
+			t.Errorf("an argument with NUL: %q", p.Args)
+		}
+	})
+}
+
+func FuzzResources(f *testing.F) {
+	f.Add(`{"memory":{"limit":7},"devices":[{"allow":false,"access":"rwm"}]} rest`)
+	f.Add(`{"hugepageLimits":[{}],"unified":{"":""},"pids":{"limit":-9223372036854775808}}`)
+	f.Fuzz(func(t *testing.T, document string) {
+		if r, err := bundle.ReadResources("r", strings.NewReader(document)); err == nil && r == nil {
+			t.Errorf("%q: neither resources nor an error", document)
 		}
 	})
 }

@@ -39,15 +39,34 @@ func decode(file string, b []byte, to any) error {
 	case errors.As(err, &syntax):
 		offset, hint = syntax.Offset, "the document ends or goes wrong at this place: look for a comma, quote or bracket before it"
 	case errors.As(err, &kind):
-		offset, hint = kind.Offset, "found "+kind.Value+", where "+allowed(kind.Type.String())+" is allowed"
+		offset, hint = kind.Offset, kindHint(kind)
 	}
 	line, column := position(b, offset)
 	field := fieldAt(b, offset)
-	text := fmt.Errorf("%s: line %d, column %d: %w", file, line, column, err)
-	if field != "" {
-		text = fmt.Errorf("%s: line %d, column %d, field %s: %w", file, line, column, field, err)
-	}
+	text := &Position{File: file, Line: line, Column: column, Field: field, Err: err}
 	return fault.Hint(fault.New(fault.JSON, field, text), hint)
+}
+
+// Position is an error at a place in a document.
+type Position struct {
+	File         string
+	Line, Column int // from 1 on
+	Field        string
+	Err          error
+}
+
+func (p *Position) Error() string {
+	place := fmt.Sprintf("%s: line %d, column %d", p.File, p.Line, p.Column)
+	if p.Field != "" {
+		place += ", field " + p.Field
+	}
+	return place + ": " + p.Err.Error()
+}
+
+func (p *Position) Unwrap() error { return p.Err }
+
+func kindHint(e *json.UnmarshalTypeError) string {
+	return "found " + e.Value + ", where " + allowed(e.Type.String()) + " is allowed"
 }
 
 // allowed says what a Go type is in JSON.

@@ -2,63 +2,64 @@ package bundle
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"mydocker/internal/fault"
 )
 
 // deviceRules checks the allow list of the devices cgroup (config-linux.md, "Allowed Device list").
-func deviceRules(spec *specs.Spec) error {
-	if spec.Linux.Resources == nil {
-		return nil
+func deviceRules(spec *specs.Spec, wrong report) {
+	if spec.Linux.Resources != nil {
+		rules("linux.resources.devices", spec.Linux.Resources.Devices, wrong)
 	}
-	return rules("linux.resources.devices", spec.Linux.Resources.Devices)
 }
 
-func rules(field string, list []specs.LinuxDeviceCgroup) error {
+func rules(field string, list []specs.LinuxDeviceCgroup, wrong report) {
 	for i, d := range list {
 		field := fmt.Sprintf("%s[%d]", field, i)
 		switch d.Type {
 		case "", "a", "b", "c":
 		default:
-			return bad(field+".type", "%q is not allowed: it is a (all), b (block) or c (character)", d.Type)
+			wrong(fault.Expect("a, b or c", bad(field+".type", "%q is not allowed: it is a (all), b (block) or c (character)", d.Type)))
 		}
 		if strings.Trim(d.Access, "rwm") != "" {
-			return bad(field+".access", "%q is not allowed: it is made of r (read), w (write) and m (mknod)", d.Access)
+			wrong(fault.Expect("a string of r, w and m", bad(field+".access", "%q is not allowed: it is made of r (read), w (write) and m (mknod)", d.Access)))
 		}
 	}
-	return nil
 }
 
 // netDevices checks the names of network devices (config-linux.md, "Network Devices"; dev_valid_name in the kernel).
-func netDevices(spec *specs.Spec) error {
+func netDevices(spec *specs.Spec, wrong report) {
 	list := spec.Linux.NetDevices
 	if len(list) == 0 {
-		return nil
+		return
 	}
 	if namespace(spec, specs.NetworkNamespace) == nil {
-		return bad("linux.netDevices", "network devices need a network namespace in linux.namespaces")
+		wrong(fault.Hint(bad("linux.netDevices", "network devices need a network namespace in linux.namespaces"), `add {"type": "network"} to linux.namespaces`))
 	}
 	inside := map[string]string{}
-	for name, d := range list {
+	for _, name := range slices.Sorted(maps.Keys(list)) {
 		field := fmt.Sprintf("linux.netDevices[%q]", name)
-		target := d.Name
+		target := list[name].Name
 		if target == "" {
 			target = name
 		}
 		for _, n := range []string{name, target} {
 			if !deviceName(n) {
-				return bad(field, "invalid network device name %q: it has 1 to 15 bytes, no blank, \"/\" or \":\", and is not \".\" or \"..\"", n)
+				wrong(bad(field, "invalid network device name %q: it has 1 to 15 bytes, no blank, \"/\" or \":\", and is not \".\" or \"..\"", n))
 			}
 		}
 		// The kernel makes of a template a name that is free.
 		if other, found := inside[target]; found && !strings.Contains(target, "%d") {
-			return bad(field, "both %q and %q are to be called %q", other, name, target)
+			wrong(bad(field, "both %q and %q are to be called %q", other, name, target))
 		}
 		inside[target] = name
 	}
-	return nil
 }
 
 func deviceName(s string) bool {
@@ -67,19 +68,18 @@ func deviceName(s string) bool {
 }
 
 // intelRdt checks what becomes a directory below the resctrl filesystem.
-func intelRdt(spec *specs.Spec) error {
+func intelRdt(spec *specs.Spec, wrong report) {
 	r := spec.Linux.IntelRdt
 	if r == nil {
-		return nil
+		return
 	}
 	// "/" is the group that is there from the beginning.
 	if id := r.ClosID; id == "." || id == ".." || id != "/" && strings.ContainsAny(id, "/\n") || len(filepath.Base(id)) > 255 {
-		return bad("linux.intelRdt.closID", "%q cannot be the name of a directory", id)
+		wrong(bad("linux.intelRdt.closID", "%q cannot be the name of a directory", id))
 	}
 	for i, line := range r.Schemata {
 		if strings.ContainsRune(line, '\n') {
-			return bad(fmt.Sprintf("linux.intelRdt.schemata[%d]", i), "a line break is not allowed: each element is one line")
+			wrong(bad(fmt.Sprintf("linux.intelRdt.schemata[%d]", i), "a line break is not allowed: each element is one line"))
 		}
 	}
-	return nil
 }

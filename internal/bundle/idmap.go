@@ -12,7 +12,7 @@ import (
 // maxMappings is how many lines an ID map can have (user_namespaces(7), since Linux 4.15).
 const maxMappings = 340
 
-func idMaps(spec *specs.Spec) error {
+func idMaps(spec *specs.Spec, wrong report) {
 	l, ns := spec.Linux, namespace(spec, specs.UserNamespace)
 	for _, m := range []struct {
 		field string
@@ -20,40 +20,41 @@ func idMaps(spec *specs.Spec) error {
 	}{{"linux.uidMappings", l.UIDMappings}, {"linux.gidMappings", l.GIDMappings}} {
 		switch {
 		case len(m.list) > 0 && ns == nil:
-			return known(m.field, "user namespace mappings specified, but user namespace isn't enabled in the config")
+			wrong(fault.Hint(known(m.field, "user namespace mappings specified, but user namespace isn't enabled in the config"),
+				`add {"type": "user"} to linux.namespaces, or remove the mappings`))
 		case len(m.list) == 0 && ns != nil && ns.Path == "":
-			return bad(m.field, "a new user namespace needs ID mappings")
+			wrong(fault.Hint(bad(m.field, "a new user namespace needs ID mappings"),
+				`map at least root, as [{"containerID": 0, "hostID": 100000, "size": 65536}]`))
 		}
-		if err := mapping(m.field, m.list); err != nil {
-			return err
-		}
+		mapping(m.field, m.list, wrong)
 	}
 	if ns == nil || ns.Path != "" || spec.Process == nil {
-		return nil
+		return
 	}
-	return mappedUser(l, &spec.Process.User)
+	mappedUser(l, &spec.Process.User, wrong)
 }
 
 // mapping checks one ID map: what the kernel would refuse with a bare EINVAL.
-func mapping(field string, list []specs.LinuxIDMapping) error {
+func mapping(field string, list []specs.LinuxIDMapping, wrong report) {
 	if len(list) > maxMappings {
-		return bad(field, "%d mappings are more than the %d that the kernel takes", len(list), maxMappings)
+		wrong(bad(field, "%d mappings are more than the %d that the kernel takes", len(list), maxMappings))
+		return
 	}
 	for i, m := range list {
 		at := fmt.Sprintf("%s[%d]", field, i)
 		if m.Size == 0 {
-			return bad(at+".size", "it must not be 0")
+			wrong(fault.Hint(bad(at+".size", "it must not be 0"), "it is how many IDs are mapped"))
+			continue
 		}
 		if uint64(m.ContainerID)+uint64(m.Size) > math.MaxUint32 || uint64(m.HostID)+uint64(m.Size) > math.MaxUint32 {
-			return bad(at, "%d IDs from %d (container) and %d (host) on go beyond the last ID, %d", m.Size, m.ContainerID, m.HostID, uint32(math.MaxUint32-1))
+			wrong(bad(at, "%d IDs from %d (container) and %d (host) on go beyond the last ID, %d", m.Size, m.ContainerID, m.HostID, uint32(math.MaxUint32-1)))
 		}
 		for j, o := range list[:i] {
 			if overlap(m.ContainerID, m.Size, o.ContainerID, o.Size) || overlap(m.HostID, m.Size, o.HostID, o.Size) {
-				return bad(at, "it overlaps with %s[%d]", field, j)
+				wrong(fault.Hint(bad(at, "it overlaps with %s[%d]", field, j), "an ID can be mapped once, inside and outside"))
 			}
 		}
 	}
-	return nil
 }
 
 func overlap(a, sizeA, b, sizeB uint32) bool {
@@ -61,19 +62,18 @@ func overlap(a, sizeA, b, sizeB uint32) bool {
 }
 
 // mappedUser refuses IDs that do not exist in the container.
-func mappedUser(l *specs.Linux, u *specs.User) error {
+func mappedUser(l *specs.Linux, u *specs.User, wrong report) {
 	if !mapped(l.UIDMappings, u.UID) {
-		return unmapped("process.user.uid", u.UID, "linux.uidMappings")
+		wrong(unmapped("process.user.uid", u.UID, "linux.uidMappings"))
 	}
 	if !mapped(l.GIDMappings, u.GID) {
-		return unmapped("process.user.gid", u.GID, "linux.gidMappings")
+		wrong(unmapped("process.user.gid", u.GID, "linux.gidMappings"))
 	}
 	for i, gid := range u.AdditionalGids {
 		if !mapped(l.GIDMappings, gid) {
-			return unmapped(fmt.Sprintf("process.user.additionalGids[%d]", i), gid, "linux.gidMappings")
+			wrong(unmapped(fmt.Sprintf("process.user.additionalGids[%d]", i), gid, "linux.gidMappings"))
 		}
 	}
-	return nil
 }
 
 func mapped(list []specs.LinuxIDMapping, id uint32) bool {

@@ -2,11 +2,14 @@ package bundle
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"mydocker/internal/fault"
 )
 
 // Namespaces are the types of namespaces that a configuration may have.
@@ -14,24 +17,22 @@ func Namespaces() []string {
 	return []string{"cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"}
 }
 
-func namespaces(spec *specs.Spec) error {
+func namespaces(spec *specs.Spec, wrong report) {
 	list := spec.Linux.Namespaces
 	for i, ns := range list {
 		field := fmt.Sprintf("linux.namespaces[%d]", i)
 		if !slices.Contains(Namespaces(), string(ns.Type)) {
-			return known(field+".type", "namespace {%q %q} does not exist; there are %s", ns.Type, ns.Path, strings.Join(Namespaces(), ", "))
+			wrong(fault.Expect("one of "+strings.Join(Namespaces(), ", "),
+				known(field+".type", "namespace {%q %q} does not exist; there are %s", ns.Type, ns.Path, strings.Join(Namespaces(), ", "))))
 		}
 		if slices.ContainsFunc(list[:i], func(o specs.LinuxNamespace) bool { return o.Type == ns.Type }) {
-			return known(field+".type", "malformed spec file: duplicated ns %q", ns.Type)
+			wrong(fault.Hint(known(field+".type", "malformed spec file: duplicated ns %q", ns.Type), "remove one of the two"))
 		}
 		if ns.Path != "" && !filepath.IsAbs(ns.Path) {
-			return bad(field+".path", "%q is not an absolute path", ns.Path)
+			wrong(fault.Expect("an absolute path, as /proc/PID/ns/net", bad(field+".path", "%q is not an absolute path", ns.Path)))
 		}
-		if err := tooLong(field+".path", ns.Path, maxPath); err != nil {
-			return err
-		}
+		tooLong(field+".path", ns.Path, maxPath, wrong)
 	}
-	return nil
 }
 
 // namespace is the entry of a type, or nil.
@@ -45,25 +46,23 @@ func namespace(spec *specs.Spec, kind specs.LinuxNamespaceType) *specs.LinuxName
 }
 
 // timeOffsets: time_namespaces(7) knows two clocks, and the offsets are set when the namespace is made.
-func timeOffsets(spec *specs.Spec) error {
+func timeOffsets(spec *specs.Spec, wrong report) {
 	const field = "linux.timeOffsets"
 	if len(spec.Linux.TimeOffsets) == 0 {
-		return nil
+		return
 	}
-	ns := namespace(spec, specs.TimeNamespace)
-	if ns == nil {
-		return bad(field, "time offsets need a time namespace in linux.namespaces")
+	switch ns := namespace(spec, specs.TimeNamespace); {
+	case ns == nil:
+		wrong(fault.Hint(bad(field, "time offsets need a time namespace in linux.namespaces"), `add {"type": "time"} to linux.namespaces`))
+	case ns.Path != "":
+		wrong(fault.Hint(bad(field, "the offsets of a time namespace that is joined (%s) cannot be set", ns.Path), "remove the offsets, or the path of the namespace"))
 	}
-	if ns.Path != "" {
-		return bad(field, "the offsets of a time namespace that is joined (%s) cannot be set", ns.Path)
-	}
-	for clock, o := range spec.Linux.TimeOffsets {
+	for _, clock := range slices.Sorted(maps.Keys(spec.Linux.TimeOffsets)) {
 		if clock != "monotonic" && clock != "boottime" {
-			return bad(field, "unknown clock %q; allowed are monotonic and boottime", clock)
+			wrong(fault.Expect("monotonic or boottime", bad(field, "unknown clock %q; allowed are monotonic and boottime", clock)))
 		}
-		if o.Nanosecs >= 1e9 {
-			return bad(fmt.Sprintf("%s.%s.nanosecs", field, clock), "%d is not below 1000000000", o.Nanosecs)
+		if n := spec.Linux.TimeOffsets[clock].Nanosecs; n >= 1e9 {
+			wrong(fault.Hint(bad(fmt.Sprintf("%s.%s.nanosecs", field, clock), "%d is not below 1000000000", n), "whole seconds go into secs"))
 		}
 	}
-	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"mydocker/internal/fault"
 )
 
 // rlimits are the types of setrlimit(2).
@@ -16,45 +18,46 @@ var rlimits = []string{
 }
 
 // process checks the container's own. Without one a container can be created, not started.
-func process(spec *specs.Spec) error {
-	if spec.Process == nil {
-		return nil
+func process(spec *specs.Spec, wrong report) {
+	if spec.Process != nil {
+		validateProcess(spec.Process, "process", wrong)
 	}
-	return ValidateProcess(spec.Process, "process")
 }
 
 // ValidateProcess checks what is not checked beside its use. field is the place of the process in errors.
 func ValidateProcess(p *specs.Process, field string) error {
+	return first(func(r report) { validateProcess(p, field, r) })
+}
+
+func validateProcess(p *specs.Process, field string, wrong report) {
 	for _, list := range []struct {
 		name   string
 		values []string
 	}{{"args", p.Args}, {"env", p.Env}} {
 		for i, s := range list.values {
-			if err := tooLong(fmt.Sprintf("%s.%s[%d]", field, list.name, i), s, maxString); err != nil {
-				return err
+			if len(s) > maxString {
+				tooLong(fmt.Sprintf("%s.%s[%d]", field, list.name, i), s, maxString, wrong)
 			}
 		}
 	}
-	if err := tooLong(field+".cwd", p.Cwd, maxPath); err != nil {
-		return err
-	}
+	tooLong(field+".cwd", p.Cwd, maxPath, wrong)
 	if p.User.Umask != nil && *p.User.Umask > 0o777 {
-		return bad(field+".user.umask", "%#o (decimal %d) has more than the permission bits 0777", *p.User.Umask, *p.User.Umask)
+		wrong(fault.Hint(bad(field+".user.umask", "%#o (decimal %d) has more than the permission bits 0777", *p.User.Umask, *p.User.Umask),
+			"JSON has no octal numbers: 022 is 18"))
 	}
 	if s := p.OOMScoreAdj; s != nil && (*s < -1000 || *s > 1000) {
-		return bad(field+".oomScoreAdj", "%d is not in -1000 to 1000", *s)
+		wrong(fault.Expect("a number from -1000 (never killed) to 1000 (killed first)", bad(field+".oomScoreAdj", "%d is not in -1000 to 1000", *s)))
 	}
 	for i, l := range p.Rlimits {
 		at := fmt.Sprintf("%s.rlimits[%d]", field, i)
 		if !slices.Contains(rlimits, l.Type) {
-			return known(at+".type", "wrong rlimit value: %s; allowed are %s", l.Type, strings.Join(rlimits, ", "))
+			wrong(fault.Expect("one of "+strings.Join(rlimits, ", "), known(at+".type", "wrong rlimit value: %s; allowed are %s", l.Type, strings.Join(rlimits, ", "))))
 		}
 		if l.Soft > l.Hard {
-			return bad(at, "the soft limit of %s, %d, is above the hard one, %d", l.Type, l.Soft, l.Hard)
+			wrong(fault.Hint(bad(at, "the soft limit of %s, %d, is above the hard one, %d", l.Type, l.Soft, l.Hard), "the hard limit is how far the soft one may be raised"))
 		}
 		if slices.ContainsFunc(p.Rlimits[:i], func(o specs.POSIXRlimit) bool { return o.Type == l.Type }) {
-			return bad(at+".type", "%s is there twice", l.Type)
+			wrong(fault.Hint(bad(at+".type", "%s is there twice", l.Type), "remove one of the two"))
 		}
 	}
-	return nil
 }

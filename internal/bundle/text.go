@@ -68,9 +68,8 @@ func findNUL(v reflect.Value, path string) (string, bool) {
 }
 
 // tooLong refuses a string that the kernel would not take, or that would not fit where it is sent (CVE-2021-43784).
-func tooLong(field, s string, limit int) error {
-	if len(s) <= limit {
-		return nil
+func tooLong(field, s string, limit int, wrong report) {
+	if len(s) > limit {
+		wrong(fault.Expect(fmt.Sprintf("at most %d bytes", limit), bad(field, "%d bytes are more than the %d that are allowed", len(s), limit)))
 	}
-	return bad(field, "%d bytes are more than the %d that are allowed", len(s), limit)
 }

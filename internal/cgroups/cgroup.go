@@ -15,6 +15,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"mydocker/internal/fault"
+	"mydocker/internal/spawn"
 )
 
 // Options say which cgroup a container gets.
@@ -35,7 +36,8 @@ type Options struct {
 // Cgroup is the cgroup of a container: one directory in each hierarchy.
 type Cgroup struct {
 	saved     Saved
-	resources *lib.Resources // nil when it was loaded
+	resources *lib.Resources        // nil when it was loaded
+	asked     *specs.LinuxResources // what they are made of
 	extra     extra
 	rules     *ruleset
 	given     bool // linux.cgroupsPath is given
@@ -44,8 +46,9 @@ type Cgroup struct {
 	owner     *int
 	config    *lib.Cgroup // of systemd's manager
 	manager   lib.Manager
-	entered   bool // init was started in the cgroup, which Dir gave
-	left      bool // init waits outside, which Outside gave, until JoinLate
+	entered   bool          // init was started in the cgroup, which Dir gave
+	left      bool          // init waits outside, which Outside gave, until JoinLate
+	holder    *spawn.Holder // is in the unit meanwhile
 }
 
 // Saved is what later commands need to know of a cgroup.
@@ -59,6 +62,14 @@ type Saved struct {
 
 // New validates the resources of the spec and finds the place of the container's cgroup. It makes nothing.
 func New(spec *specs.Spec, o *Options) (*Cgroup, error) {
+	c, wrong := look(spec, o)
+	if len(wrong) > 0 {
+		return c, wrong[0]
+	}
+	return c, nil
+}
+
+func look(spec *specs.Spec, o *Options) (*Cgroup, []error) {
 	linux := spec.Linux
 	if linux == nil {
 		linux = &specs.Linux{}
@@ -66,21 +77,19 @@ func New(spec *specs.Spec, o *Options) (*Cgroup, error) {
 	c := &Cgroup{saved: Saved{Layout: Mode(), Rootless: o.Rootless}, given: o.Path != "", private: privateNamespace(linux)}
 	var err error
 	if c.saved.Hierarchies, err = find(c.saved.Layout); err != nil {
-		return nil, fault.New(fault.Cgroup, "", err)
+		return nil, []error{fault.New(fault.Cgroup, "", err)}
 	}
 	r := linux.Resources
 	if r == nil {
 		r = &specs.LinuxResources{}
 	}
-	if c.resources, c.extra, err = convert(r, c.saved.Layout); err != nil {
-		return nil, err
-	}
-	if err := c.needControllers(r); err != nil {
-		return nil, err
-	}
+	c.asked = r
+	var wrong []error
+	c.resources, c.extra, wrong = convertAll(r, c.saved.Layout)
+	wrong = append(wrong, c.missingControllers(r)...)
 	c.limited = limited(r)
 	if c.rules, err = mergeRules(r.Devices); err != nil {
-		return nil, err
+		return nil, append(wrong, err)
 	}
 	c.resources.Devices = c.rules.library()
 	if c.saved.Layout == V2 {
@@ -89,10 +98,14 @@ func New(spec *specs.Spec, o *Options) (*Cgroup, error) {
 			c.owner = delegate(spec)
 		}
 	}
+	place := c.place
 	if o.Systemd {
-		return c, c.placeUnit(o)
+		place = c.placeUnit
 	}
-	return c, c.place(o)
+	if err := place(o); err != nil {
+		wrong = append(wrong, err)
+	}
+	return c, wrong
 }
 
 // place sets the container's path in every hierarchy. A caller without privileges can make a cgroup only below the

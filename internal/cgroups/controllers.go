@@ -61,17 +61,24 @@ func controllersOf(r *specs.LinuxResources) []use {
 
 // needControllers refuses limits whose v1 controller the host does not mount.
 func (c *Cgroup) needControllers(r *specs.LinuxResources) error {
+	if missing := c.missingControllers(r); len(missing) > 0 {
+		return missing[0]
+	}
+	return nil
+}
+
+func (c *Cgroup) missingControllers(r *specs.LinuxResources) (missing []error) {
 	if c.saved.Layout == V2 {
 		return nil
 	}
 	for _, u := range controllersOf(r) {
 		if c.hierarchy(u.controller) == nil {
-			return fault.Hint(fault.New(fault.Unsupported, resourcesField+u.field,
+			missing = append(missing, fault.Hint(fault.New(fault.Controller, resourcesField+u.field,
 				fmt.Errorf("cannot set %s limit: cgroup controller %s is not mounted", u.field, u.controller)),
-				"leave the limit out, or mount the controller's hierarchy below "+root)
+				"leave the limit out, or mount the controller's hierarchy below "+root))
 		}
 	}
-	return nil
+	return missing
 }
 
 // fields are the fields of linux.resources that the files of a cgroup come from, by the beginning of the name.

@@ -178,6 +178,20 @@ func (s *ruleset) library() []*libdevices.Rule {
 	return rules
 }
 
+// fromLibrary reads what library gave: a rule for all, and exceptions to it.
+func fromLibrary(rules []*libdevices.Rule) *ruleset {
+	s := &ruleset{}
+	for _, r := range rules {
+		if r.Type == libdevices.WildcardDevice {
+			s.allow = r.Allow
+			continue
+		}
+		a, _ := parseAccess(string(r.Permissions), false)
+		s.exceptions = append(s.exceptions, exception{node{byte(r.Type), r.Major, r.Minor}, a})
+	}
+	return s
+}
+
 // denyAll tells whether the rules are but the "deny everything" that engines send with every update.
 func denyAll(given []specs.LinuxDeviceCgroup) bool {
 	for i := range given {

@@ -21,7 +21,10 @@ func (c *Cgroup) ExecJoin(pid int, sub []string) error {
 	if err != nil {
 		return err
 	}
-	if c.saved.Unit != nil && (c.saved.Unit.User || c.saved.Layout == V1) {
+	if c.byUnit() {
+		if c.saved.Layout == V2 && c.execLate(c.main()) {
+			return nil
+		}
 		return c.attach(pid, paths[c.main().key()])
 	}
 	for i := range c.saved.Hierarchies {
@@ -38,12 +41,18 @@ func (c *Cgroup) ExecJoin(pid int, sub []string) error {
 
 // ExecJoinLate puts a further process where its memory is charged, once its init has made all its memory.
 func (c *Cgroup) ExecJoinLate(pid int, sub []string) error {
-	if c.saved.Unit != nil && (c.saved.Unit.User || c.saved.Layout == V1) {
+	if c.byUnit() && c.saved.Layout == V1 {
 		return nil
 	}
 	paths, err := c.subPaths(sub)
 	if err != nil {
 		return err
+	}
+	if c.byUnit() {
+		if c.execLate(c.main()) {
+			return c.attach(pid, paths[c.main().key()])
+		}
+		return nil
 	}
 	for i := range c.saved.Hierarchies {
 		if h := &c.saved.Hierarchies[i]; c.execLate(h) {
@@ -53,6 +62,11 @@ func (c *Cgroup) ExecJoinLate(pid int, sub []string) error {
 		}
 	}
 	return nil
+}
+
+// byUnit tells whether it is systemd that has to move processes: the caller may lack the right to.
+func (c *Cgroup) byUnit() bool {
+	return c.saved.Unit != nil && (c.saved.Unit.User || c.saved.Layout == V1)
 }
 
 // execLate tells whether ExecJoinLate is to join a hierarchy: on v1 that of memory, on v2 the cgroup whose limit is

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"mydocker/internal/spawn"
 )
 
 // smallMemory is the memory limit below which init, a Go program, must not be charged to the container: what it
@@ -42,7 +44,10 @@ func openDirectory(dir string) (*os.File, error) {
 func (c *Cgroup) Join(pid int) error {
 	c.saved.Init = pid
 	if c.saved.Unit != nil {
-		return c.startUnit(pid)
+		if err := c.startUnit(pid); err != nil {
+			return err
+		}
+		return c.hold()
 	}
 	if c.entered {
 		return nil
@@ -79,13 +84,13 @@ func (c *Cgroup) JoinLate(pid int) error {
 			return err
 		}
 	}
-	if c.saved.Unit != nil {
+	if c.saved.Unit != nil && !c.left {
 		return nil
 	}
+	defer c.holder.Release()
 	for i := range c.saved.Hierarchies {
 		h := &c.saved.Hierarchies[i]
-		returns := c.left && (c.saved.Layout == V2 || h.has("memory"))
-		if !c.late(h) && !returns {
+		if !c.late(h) && !c.returns(h) {
 			continue
 		}
 		if err := joinDirectory(h.dir(), pid); err != nil {
@@ -95,29 +100,70 @@ func (c *Cgroup) JoinLate(pid int) error {
 	return nil
 }
 
+// hold keeps the unit's cgroup from being empty while init waits outside: systemd would remove it.
+func (c *Cgroup) hold() (err error) {
+	if !c.left {
+		return nil
+	}
+	if c.holder, err = spawn.Hold(); err != nil {
+		return err
+	}
+	if err := joinDirectory(c.main().dir(), c.holder.Pid); err != nil {
+		c.holder.Release()
+		return c.applyError(c.main(), err)
+	}
+	return nil
+}
+
 // Outside returns the cgroup.procs file to which the child has to write "0" once it has made its cgroup namespace
 // and before it executes init, nil if it need not. It takes init out to the caller's own cgroup, until JoinLate
 // brings it back: the memory that init uses is then not charged to a container with a small limit, and still the
 // root of the cgroup namespace is the container's cgroup. The kernel checks the permission of who opened the file.
 func (c *Cgroup) Outside() (*os.File, error) {
-	h := c.hierarchy("memory")
-	if h == nil || c.saved.Unit != nil || c.resources.Memory <= 0 || c.resources.Memory >= smallMemory {
+	name := c.outside()
+	if name == "" {
 		return nil, nil
 	}
-	if c.late(h) && c.saved.Layout == V1 {
-		return nil, nil
-	}
-	own, err := h.ownPath()
-	if err != nil {
-		return nil, nil //nolint:nilerr // without a cgroup to go back to, init stays in the container's
-	}
-	name := h.Mount + strings.TrimSuffix(own, "/") + "/cgroup.procs"
 	fd, err := open(name, unix.O_WRONLY)
 	if err != nil {
 		return nil, nil //nolint:nilerr // the same where the caller may not write to it
 	}
 	c.left = true
 	return os.NewFile(uintptr(fd), name), nil
+}
+
+// mayMove tells whether the caller may move processes between its own cgroup and the container's: on v2 it takes the
+// right to write to cgroup.procs of what is above both (cgroups(7), "Cgroup delegation").
+func mayMove(h *Hierarchy, own string) bool {
+	if len(h.Controllers) > 0 || os.Geteuid() == 0 {
+		return true
+	}
+	above := h.Path
+	for above != "/" && !strings.HasPrefix(own+"/", strings.TrimSuffix(above, "/")+"/") {
+		above = parent(above)
+	}
+	return unix.Access(h.Mount+strings.TrimSuffix(above, "/")+"/cgroup.procs", unix.W_OK) == nil
+}
+
+// outside is the path of that file, "" without.
+func (c *Cgroup) outside() string {
+	h := c.hierarchy("memory")
+	if h == nil || c.resources.Memory <= 0 || c.resources.Memory >= smallMemory {
+		return ""
+	}
+	if c.saved.Layout == V1 && (c.late(h) || c.saved.Unit != nil) {
+		return ""
+	}
+	own, err := h.ownPath()
+	if err != nil || !mayMove(h, own) {
+		return "" // without a cgroup to go back to, init stays in the container's
+	}
+	return h.Mount + strings.TrimSuffix(own, "/") + "/cgroup.procs"
+}
+
+// returns tells whether init is brought back to a hierarchy by JoinLate.
+func (c *Cgroup) returns(h *Hierarchy) bool {
+	return c.left && (c.saved.Layout == V2 || h.has("memory"))
 }
 
 // joinDirectory moves a process into a cgroup.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"strconv"
 	"strings"
 
 	"github.com/opencontainers/cgroups/fs2"
@@ -232,8 +233,15 @@ func (c *Cgroup) applyError(h *Hierarchy, err error) error {
 		if c.saved.Layout == V1 {
 			err = fmt.Errorf("cannot set %s limit: container could not join or create cgroup: %w", strings.Join(h.Controllers, ","), err)
 		}
-		return fault.Hint(fault.New(fault.Cgroup, field, fmt.Errorf("%w: %w", errRootless, err)),
-			"leave the limits out, or have a cgroup delegated to you (systemd: Delegate=yes, and --systemd-cgroup)")
+		hint := "leave the limits out, or have a cgroup delegated to you"
+		if c.saved.Layout == V2 {
+			hint += " (systemd: Delegate=yes, and --systemd-cgroup)"
+		}
+		if field == pathField {
+			field = c.limitField(h)
+		}
+		return fault.Hint(fault.New(fault.Delegation, field, fmt.Errorf("%w: %w", errRootless, err)),
+			hint+": user "+strconv.Itoa(os.Geteuid())+" would have to own "+h.nearest())
 	}
 	return fault.New(fault.Cgroup, field, fmt.Errorf("unable to apply cgroup configuration: %w", err))
 }

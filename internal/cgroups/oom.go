@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -18,6 +19,31 @@ func (c *Cgroup) OOMKilled() (bool, error) {
 	n, err := c.oomKills()
 	return n > 0, err
 }
+
+// OOM is how often the kernel has killed for want of memory in the cgroup, and the limit of memory in bytes, 0 without
+// one. It is an error if the cgroup is not there any more, or memory is not accounted for.
+func (c *Cgroup) OOM() (kills, limit uint64, err error) {
+	h := c.hierarchy("memory")
+	if h == nil {
+		return 0, 0, fault.New(fault.Unsupported, "", errNoMemory)
+	}
+	name := "/memory.limit_in_bytes"
+	if c.saved.Layout == V2 {
+		name = "/memory.max"
+	}
+	text, err := readFile(h.dir() + name)
+	if err != nil {
+		return 0, 0, fault.New(fault.Cgroup, "", err)
+	}
+	// v2 says "max" where there is none, v1 the largest number of pages.
+	if limit, err = strconv.ParseUint(text, 10, 64); err != nil || limit > math.MaxInt64&^0xfffff {
+		limit = 0
+	}
+	kills, err = c.oomKills()
+	return kills, limit, err
+}
+
+var errNoMemory = errors.New("cgroup controller memory is not mounted")
 
 // oomKills counts the kills.
 func (c *Cgroup) oomKills() (uint64, error) {
@@ -59,13 +85,13 @@ func (c *Cgroup) Explain(err error) error {
 	// Systemd removes the cgroup, and its counters, at once.
 	killed = killed || c.saved.Unit != nil && c.resources.Memory > 0 && c.resources.Memory < smallMemory && !c.Exists()
 	if killed {
-		return fault.Hint(fault.New(fault.Cgroup, resourcesField+"memory.limit",
-			fmt.Errorf("%w: container init was OOM-killed (memory limit too low?)", err)),
+		return fault.Hint(fault.New(fault.MemoryLow, resourcesField+"memory.limit",
+			fmt.Errorf("%s: container init was OOM-killed (memory limit too low?)", err.Error())), // whose code is another
 			fmt.Sprintf("the memory limit is %d bytes; give the container more", c.resources.Memory))
 	}
 	if h := c.hierarchy("pids"); h != nil && c.resources.PidsLimit != nil {
 		if text, readErr := readFile(h.dir() + "/pids.events"); readErr == nil && counter(text, "max") > 0 {
-			return fault.Hint(fault.New(fault.Cgroup, resourcesField+"pids.limit", fmt.Errorf("%w: the limit of processes was reached", err)),
+			return fault.Hint(fault.New(fault.Cgroup, resourcesField+"pids.limit", fmt.Errorf("%s: the limit of processes was reached", err.Error())),
 				fmt.Sprintf("the limit of processes and threads is %d; give the container more", *c.resources.PidsLimit))
 		}
 	}
@@ -77,7 +103,7 @@ func (c *Cgroup) Explain(err error) error {
 func (c *Cgroup) WatchOOM(ctx context.Context) (<-chan struct{}, error) {
 	h := c.hierarchy("memory")
 	if h == nil {
-		return nil, fault.New(fault.Unsupported, "", errors.New("cgroup controller memory is not mounted"))
+		return nil, fault.New(fault.Unsupported, "", errNoMemory)
 	}
 	watch := watchEventfd
 	if c.saved.Layout == V2 {
@@ -151,16 +177,19 @@ func watchEventfd(dir string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), "eventfd"), nil
 }
 
-// watchInotify watches the v2 counters, which the kernel marks as modified (cgroup-v2.rst, "memory.events").
+// watchInotify watches the v2 counters of memory, and then those of the cgroup, which the kernel marks as modified (cgroup-v2.rst, "memory.events").
 func watchInotify(dir string) (*os.File, error) {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
 		return nil, os.NewSyscallError("inotify_init1", err)
 	}
-	for name, mask := range map[string]uint32{"/memory.events": unix.IN_MODIFY, "/cgroup.events": unix.IN_MODIFY | unix.IN_DELETE_SELF} {
-		if _, err := unix.InotifyAddWatch(fd, dir+name, mask); err != nil {
+	for _, file := range []struct {
+		name string
+		mask uint32
+	}{{"/memory.events", unix.IN_MODIFY}, {"/cgroup.events", unix.IN_MODIFY | unix.IN_DELETE_SELF}} {
+		if _, err := unix.InotifyAddWatch(fd, dir+file.name, file.mask); err != nil {
 			_ = unix.Close(fd)
-			return nil, &os.PathError{Op: "inotify_add_watch", Path: dir + name, Err: err}
+			return nil, &os.PathError{Op: "inotify_add_watch", Path: dir + file.name, Err: err}
 		}
 	}
 	return os.NewFile(uintptr(fd), "inotify"), nil

@@ -21,18 +21,27 @@ type extra struct {
 	checkMemory       bool  // refuse a memory limit below what is in use
 }
 
-// conversion turns the spec's resources into the library's. The first error stays.
+// conversion turns the spec's resources into the library's.
 type conversion struct {
 	layout Layout
 	to     *lib.Resources
 	extra  extra
-	err    error
+	wrong  []error
 }
 
 // convert turns linux.resources, without the devices, into the library's form. 0 means "not set" for every number
 // but those where the kernel gives 0 a meaning of its own (config-linux.md): engines write zeros for what they were
 // not asked for. A v1 setting that v2 has no equivalent of is an error that names it.
 func convert(r *specs.LinuxResources, layout Layout) (*lib.Resources, extra, error) {
+	to, more, wrong := convertAll(r, layout)
+	if len(wrong) > 0 {
+		return nil, more, wrong[0]
+	}
+	return to, more, nil
+}
+
+// convertAll goes on after the first error.
+func convertAll(r *specs.LinuxResources, layout Layout) (to *lib.Resources, more extra, wrong []error) {
 	c := &conversion{layout: layout, to: &lib.Resources{}}
 	c.memory(r.Memory)
 	c.cpu(r.CPU)
@@ -57,13 +66,11 @@ func convert(r *specs.LinuxResources, layout Layout) (*lib.Resources, extra, err
 		c.to.Rdma[name] = lib.LinuxRdma{HcaHandles: l.HcaHandles, HcaObjects: l.HcaObjects}
 	}
 	c.unified(r.Unified)
-	return c.to, c.extra, c.err
+	return c.to, c.extra, c.wrong
 }
 
 func (c *conversion) fail(code fault.Code, field string, err error) {
-	if c.err == nil {
-		c.err = fault.New(code, resourcesField+field, err)
-	}
+	c.wrong = append(c.wrong, fault.New(code, resourcesField+field, err))
 }
 
 func (c *conversion) invalid(field string, err error) { c.fail(fault.Config, field, err) }

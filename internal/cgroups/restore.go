@@ -18,28 +18,32 @@ type snapshot struct {
 	devices  *setting // v1: devices.list
 }
 
-// settings are the files with limits, by v1 controller.
-var settings = map[string]struct{ v1, v2 []string }{
-	"memory": {
-		[]string{"memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.soft_limit_in_bytes", "memory.swappiness", "memory.kmem.tcp.limit_in_bytes", "memory.oom_control"},
-		[]string{"memory.max", "memory.swap.max", "memory.low"},
-	},
-	"cpu": {
-		[]string{"cpu.shares", "cpu.cfs_period_us", "cpu.cfs_quota_us", "cpu.cfs_burst_us", "cpu.rt_period_us", "cpu.rt_runtime_us", "cpu.idle"},
-		[]string{"cpu.weight", "cpu.max", "cpu.max.burst", "cpu.idle"},
-	},
-	"cpuset": {[]string{"cpuset.cpus", "cpuset.mems"}, []string{"cpuset.cpus", "cpuset.mems"}},
-	"pids":   {[]string{"pids.max"}, []string{"pids.max"}},
-	"blkio": {
-		[]string{
+// settings are the files with limits of a controller, by its v1 name.
+func settings(controller string) (v1, v2 []string) {
+	switch controller {
+	case "memory":
+		return []string{"memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.soft_limit_in_bytes", "memory.swappiness", "memory.kmem.tcp.limit_in_bytes", "memory.oom_control"},
+			[]string{"memory.max", "memory.swap.max", "memory.low"}
+	case "cpu":
+		return []string{"cpu.shares", "cpu.cfs_period_us", "cpu.cfs_quota_us", "cpu.cfs_burst_us", "cpu.rt_period_us", "cpu.rt_runtime_us", "cpu.idle"},
+			[]string{"cpu.weight", "cpu.max", "cpu.max.burst", "cpu.idle"}
+	case "cpuset":
+		return []string{"cpuset.cpus", "cpuset.mems"}, []string{"cpuset.cpus", "cpuset.mems"}
+	case "pids":
+		return []string{"pids.max"}, []string{"pids.max"}
+	case "blkio":
+		return []string{
 			"blkio.weight", "blkio.bfq.weight", "blkio.weight_device", "blkio.bfq.weight_device", "blkio.throttle.read_bps_device",
 			"blkio.throttle.write_bps_device", "blkio.throttle.read_iops_device", "blkio.throttle.write_iops_device",
-		},
-		[]string{"io.weight", "io.bfq.weight", "io.max"},
-	},
-	"net_cls":  {[]string{"net_cls.classid"}, nil},
-	"net_prio": {[]string{"net_prio.ifpriomap"}, nil},
-	"rdma":     {[]string{"rdma.max"}, []string{"rdma.max"}},
+		}, []string{"io.weight", "io.bfq.weight", "io.max"}
+	case "net_cls":
+		return []string{"net_cls.classid"}, nil
+	case "net_prio":
+		return []string{"net_prio.ifpriomap"}, nil
+	case "rdma":
+		return []string{"rdma.max"}, []string{"rdma.max"}
+	}
+	return nil, nil
 }
 
 // snapshot reads what r may change.
@@ -84,10 +88,11 @@ func (c *Cgroup) files(controller string, r *specs.LinuxResources) []string {
 		}
 		return names
 	}
+	v1, v2 := settings(controller)
 	if c.saved.Layout == V2 {
-		return settings[controller].v2
+		return v2
 	}
-	return settings[controller].v1
+	return v1
 }
 
 // restore puts the old values back.

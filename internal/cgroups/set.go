@@ -13,8 +13,6 @@ import (
 	"github.com/opencontainers/cgroups/fs2"
 	"golang.org/x/sys/unix"
 
-	_ "github.com/opencontainers/cgroups/devices" // what the library sets device rules with
-
 	"mydocker/internal/fault"
 )
 
@@ -41,6 +39,7 @@ func (c *Cgroup) library() (lib.Manager, error) {
 	if c.manager != nil {
 		return c.manager, nil
 	}
+	ownDevices()
 	var err error
 	switch {
 	case c.saved.Unit != nil:
@@ -62,6 +61,14 @@ func (c *Cgroup) Set() error {
 	if len(c.saved.Hierarchies) == 0 {
 		return nil
 	}
+	if err := c.setResources(); err != nil || c.saved.Unit != nil {
+		return err
+	}
+	return c.setDevices(c.rules)
+}
+
+// setResources does that for everything but the devices, which a systemd unit has among its properties.
+func (c *Cgroup) setResources() error {
 	r := *c.resources
 	if err := c.checkLeast(r.Memory); err != nil {
 		return err
@@ -71,18 +78,13 @@ func (c *Cgroup) Set() error {
 	}
 	unit := c.saved.Unit != nil
 	r.SkipDevices = !unit
-	if c.limited || unit {
-		if err := c.setLimits(&r); err != nil {
-			return err
-		}
-		if err := c.setExtra(&r, &c.extra); err != nil {
-			return err
-		}
-	}
-	if unit {
+	if !c.limited && !unit {
 		return nil
 	}
-	return c.setDevices(c.rules)
+	if err := c.setLimits(&r); err != nil {
+		return err
+	}
+	return c.setExtra(&r, &c.extra)
 }
 
 // setLimits has the library apply what it knows.
@@ -103,7 +105,7 @@ func (c *Cgroup) checkLeast(limit int64) error {
 	if c.saved.Layout == V2 {
 		usage, peak = "memory.current", "memory.peak"
 	}
-	return fault.Hint(fault.New(fault.Cgroup, resourcesField+"memory.limit", fmt.Errorf(
+	return fault.Hint(fault.New(fault.MemoryLow, resourcesField+"memory.limit", fmt.Errorf(
 		"unable to set memory limit to %d (current usage: %d, peak usage: %d)", limit, c.memoryNumber(usage), c.memoryNumber(peak))),
 		"a program needs some hundred kilobytes to start")
 }
@@ -154,13 +156,13 @@ func (c *Cgroup) setDevices(rules *ruleset) error {
 		return fault.New(fault.Cgroup, resourcesField+"devices", errors.New("cgroup controller devices is not mounted: devices cannot be kept from the container"))
 	}
 	var err error
-	switch r := (&lib.Resources{Devices: rules.library()}); {
+	switch {
 	case c.saved.Layout == V2:
-		err = lib.DevicesSetV2(h.dir(), r)
+		err = rules.attachProgram(h.dir(), h.fresh)
 	case h.fresh:
 		err = rules.writeRules(h.dir())
 	default:
-		err = lib.DevicesSetV1(h.dir(), r)
+		err = rules.changeRules(h.dir())
 	}
 	if err == nil || c.mayLackDevices(err) {
 		return nil
@@ -264,7 +266,7 @@ func (c *Cgroup) setError(err error) error {
 	if controller != "" && c.saved.Layout == V2 && (errors.Is(err, unix.ENOENT) || lacksPermission(err)) {
 		have, _ := readFile(c.main().dir() + "/cgroup.controllers")
 		if !strings.Contains(" "+have+" ", " "+controller+" ") {
-			err = fault.Hint(err, "the cgroup controller "+controller+" is not available here: it has to be enabled in cgroup.subtree_control above, or delegated to you")
+			return noController(field, controller, err)
 		}
 	}
 	return fault.New(fault.Cgroup, field, err)

@@ -138,17 +138,25 @@ type NetworkStats struct {
 	TxDropped uint64 `json:"tx_dropped"`
 }
 
-// Stats reads the counters of the cgroup. On v2 they come in the same shape, with pressure stall information.
-func (c *Cgroup) Stats() (*Stats, error) {
+// Stats reads the counters of the cgroup. On v2 they come in the same shape. Pressure stall information is there on v2
+// and on hybrid hosts.
+func (c *Cgroup) Stats() (*Stats, error) { return c.stats(lib.AllControllers) }
+
+// Usage is Stats without what hardly changes, for who reads it every second.
+func (c *Cgroup) Usage() (*Stats, error) { return c.stats(lib.CPU | lib.Memory | lib.Pids | lib.IO) }
+
+func (c *Cgroup) stats(of lib.Controller) (*Stats, error) {
 	m, err := c.library()
 	if err != nil {
 		return nil, err
 	}
-	s, err := m.GetStats()
+	s, err := m.Stats(&lib.StatsOptions{Controllers: of})
 	if err != nil {
 		return nil, fault.New(fault.Cgroup, "", err)
 	}
-	return convertStats(s), nil
+	out := convertStats(s)
+	c.addPressure(out)
+	return out, nil
 }
 
 func convertStats(s *lib.Stats) *Stats {

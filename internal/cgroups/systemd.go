@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	systemddbus "github.com/coreos/go-systemd/v22/dbus"
@@ -26,6 +27,9 @@ const PropertyPrefix = "org.systemd.property."
 
 // answerWait is how long systemd may take. Its jobs have a limit of their own in the library, 30 s.
 const answerWait = 45 * time.Second
+
+// silent says that systemd has not answered in that time: what cleans up after it does not wait again.
+var silent atomic.Bool
 
 // placeUnit sets the unit, and the path that systemd will give it.
 func (c *Cgroup) placeUnit(o *Options) error {
@@ -106,11 +110,39 @@ func (c *Cgroup) systemd() (m lib.Manager, err error) {
 	return m, nil
 }
 
+// ownDevices has the library's managers set device rules as is done here without it. Where they have none to
+// set, as when they start a unit, they leave what is there.
+func ownDevices() {
+	lib.DevicesSetV1 = func(dir string, r *lib.Resources) error {
+		if r.SkipDevices || len(r.Devices) == 0 {
+			return nil
+		}
+		return fromLibrary(r.Devices).changeRules(dir)
+	}
+	lib.DevicesSetV2 = func(dir string, r *lib.Resources) error {
+		if r.SkipDevices || len(r.Devices) == 0 {
+			return nil
+		}
+		return fromLibrary(r.Devices).attachProgram(dir, false)
+	}
+	systemd.GenerateDeviceProps = func(r *lib.Resources, _ int) ([]systemddbus.Property, error) {
+		if r.SkipDevices || len(r.Devices) == 0 {
+			return nil, nil
+		}
+		return fromLibrary(r.Devices).properties(), nil
+	}
+}
+
 // answered runs what waits for systemd, which the library does without limit. The call that is not answered is left
 // behind: the program is about to end.
 func (c *Cgroup) answered(do string, f func() error) error {
 	if c.saved.Unit == nil {
 		return f()
+	}
+	silence := fault.Hint(fault.New(fault.Timeout, "", fmt.Errorf("%s systemd unit %s: no answer on D-Bus in %s", do, c.saved.Unit, answerWait)),
+		"see whether `systemctl status` answers")
+	if silent.Load() {
+		return silence
 	}
 	done := make(chan error, 1)
 	go func() { done <- f() }()
@@ -120,8 +152,8 @@ func (c *Cgroup) answered(do string, f func() error) error {
 	case err := <-done:
 		return err
 	case <-timer.C:
-		return fault.Hint(fault.New(fault.Timeout, "", fmt.Errorf("%s systemd unit %s: no answer on D-Bus in %s", do, c.saved.Unit, answerWait)),
-			"see whether `systemctl status` answers")
+		silent.Store(true)
+		return silence
 	}
 }
 

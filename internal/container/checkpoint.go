@@ -9,6 +9,7 @@ import (
 	"mydocker/internal/cgroups"
 	"mydocker/internal/criu"
 	"mydocker/internal/fault"
+	"mydocker/internal/progress"
 	"mydocker/internal/signals"
 	"mydocker/libinit"
 )
@@ -46,7 +47,10 @@ func (c *Container) checkpoint(o *criu.Options, catcher *signals.Catcher) error 
 	}
 	host := c.criuHost(c.cgroup(), spec)
 	host.Await = patient(catcher, o)
-	if err := o.Dump(c.rec.Init.Pid, spec, host); err != nil {
+	said := progress.Start(func() string { return "container " + c.rec.ID + ": criu saves it" })
+	err = o.Dump(c.rec.Init.Pid, spec, host)
+	said()
+	if err != nil {
 		return err
 	}
 	if o.LeaveRunning || o.PreDump {

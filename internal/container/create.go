@@ -19,6 +19,7 @@ import (
 	"mydocker/internal/seqpacket"
 	"mydocker/internal/signals"
 	"mydocker/internal/spawn"
+	"mydocker/internal/trace"
 	"mydocker/libinit"
 )
 
@@ -60,6 +61,7 @@ type creation struct {
 	opts    *CreateOptions
 	spec    *specs.Spec
 	console func(*os.File) error // takes the master of the pty
+	trace   *trace.Log
 
 	ns        *namespaces
 	options   *libinit.Options
@@ -67,33 +69,43 @@ type creation struct {
 	cg        *cgroups.Cgroup
 	rdt       *rdt.Group
 	preserved []*os.File
+	self      *os.File // the sealed copy of the binary
+	gate      *os.File // the exec FIFO
+	report    *os.File // the report FIFO
 	conn      *seqpacket.Conn
+	pid       int   // the child's, before it is init
+	spawned   int64 // when init was executed, for the trace
 	init      *spawn.Process
 	idmaps    idmaps
 	hooked    bool // hooks of the runtime have begun
+	hooksDone func()
 	netdevs   *netdev.Moved
 }
 
 // create makes the container, locked until it returns. console takes the terminal; nil sends it to the console socket.
 func (s *Store) create(catcher *signals.Catcher, o *CreateOptions, console func(*os.File) error) (*Container, error) {
-	b := &creation{catcher: catcher, opts: o, spec: o.Spec, console: console, idmaps: idmaps{}}
+	b := &creation{catcher: catcher, opts: o, spec: o.Spec, console: console, idmaps: idmaps{}, trace: s.Trace}
 	if b.console == nil {
 		b.console = b.sendConsole
 	}
-	if err := b.prepare(s); err != nil {
-		return nil, err
+	start := s.Trace.Now()
+	if err := b.prepare(s, RootOfHost(), openNamespace); err != nil {
+		return nil, fault.During(fault.Prepare, err)
 	}
+	s.Trace.Done("plan", start)
 	defer b.ns.close()
+	start = s.Trace.Now()
 	c, err := s.reserve(o.ID)
 	if err != nil {
 		return nil, err
 	}
+	s.Trace.Done("make state directory", start)
 	defer c.unlock()
 	b.Container = c
 	if err := b.make(); err != nil {
 		b.undo()
 		_ = c.Close()
-		return nil, err
+		return nil, fault.During(fault.Create, err)
 	}
 	if b.netdevs != nil {
 		b.netdevs.Close()
@@ -103,17 +115,16 @@ func (s *Store) create(catcher *signals.Catcher, o *CreateOptions, console func(
 }
 
 // prepare does what leaves no trace: all errors of the configuration surface here.
-func (b *creation) prepare(s *Store) (err error) {
+func (b *creation) prepare(s *Store, privileged bool, open opener) (err error) {
 	if err := CheckID(b.opts.ID); err != nil {
 		return err
 	}
 	if b.preserved, err = preservedFiles(b.opts.PreserveFDs); err != nil {
 		return err
 	}
-	if b.ns, err = openNamespaces(b.spec); err != nil {
+	if b.ns, err = openNamespaces(b.spec, open); err != nil {
 		return err
 	}
-	privileged := RootOfHost()
 	b.cg, err = cgroups.New(b.spec, s.cgroupOptions(b.opts.ID, b.spec, privileged))
 	if err != nil {
 		b.ns.close()
@@ -128,35 +139,40 @@ func (b *creation) prepare(s *Store) (err error) {
 
 // make makes the container: from the state directory to an init that waits for start.
 func (b *creation) make() error {
-	if err := b.begin(); err != nil {
-		return err
+	defer b.closeFiles()
+	return b.do(makeSteps[:])
+}
+
+// closeFiles closes what is needed only while the container is made.
+func (b *creation) closeFiles() {
+	for _, f := range [...]*os.File{b.self, b.gate, b.report} {
+		if f != nil {
+			_ = f.Close()
+		}
 	}
-	if err := b.cg.Make(); err != nil {
+	if b.conn != nil {
+		b.conn.Close()
+	}
+	b.idmaps.close()
+}
+
+func (b *creation) makeCgroup() error {
+	err := b.cg.Make()
+	if err != nil {
 		// What is there is not the container's: undo must not touch it.
 		b.rec.Cgroup = nil
-		return err
 	}
-	if err := b.makeRDT(); err != nil {
-		return err
+	return err
+}
+
+func (b *creation) sendPlan() error {
+	if err := askTrace(b.trace, b.conn); err != nil {
+		return b.gone(err)
 	}
-	if err := b.makeNotifyDir(); err != nil {
-		return err
-	}
-	gate, report, err := b.makeFIFOs()
-	if err != nil {
-		return err
-	}
-	defer gate.Close()
-	defer report.Close()
-	if err := b.spawn(gate, report); err != nil {
-		return err
-	}
-	defer b.conn.Close()
-	defer b.idmaps.close()
 	if err := b.conn.Send(libinit.MsgPlan, b.plan.Encode()); err != nil {
 		return b.gone(err)
 	}
-	return b.serve()
+	return nil
 }
 
 // begin writes the first state.json: it names the cgroup, so that delete -f finds what a killed create leaves.
@@ -172,7 +188,7 @@ func (b *creation) begin() error {
 		Notify: notifyAddress(b.spec),
 	}
 	if h := b.spec.Hooks; h != nil {
-		b.rec.Poststart, b.rec.Poststop = h.Poststart, h.Poststop
+		b.rec.Poststart, b.rec.Poststop, b.rec.StartHooks = h.Poststart, h.Poststop, len(h.StartContainer) > 0
 	}
 	if err := b.write(); err != nil {
 		return err
@@ -185,15 +201,12 @@ func (b *creation) begin() error {
 
 // makeFIFOs makes the exec FIFO, which init reads, and the report FIFO, on which start hears from init. They are
 // opened for reading and writing, so that neither open blocks.
-func (b *creation) makeFIFOs() (gate, report *os.File, err error) {
-	if gate, err = makeFIFO(b.path(execFIFO)); err != nil {
-		return nil, nil, err
+func (b *creation) makeFIFOs() (err error) {
+	if b.gate, err = makeFIFO(b.path(execFIFO)); err != nil {
+		return err
 	}
-	if report, err = makeFIFO(b.path(reportFIFO)); err != nil {
-		_ = gate.Close()
-		return nil, nil, err
-	}
-	return gate, report, nil
+	b.report, err = makeFIFO(b.path(reportFIFO))
+	return err
 }
 
 func makeFIFO(path string) (*os.File, error) {
@@ -207,13 +220,14 @@ func makeFIFO(path string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), path), nil
 }
 
+// seal makes the copy of the binary that init is.
+func (b *creation) seal() (err error) {
+	b.self, err = sealed.Self(b.options.UserNamespace)
+	return err
+}
+
 // spawn starts init in its namespaces.
-func (b *creation) spawn(gate, report *os.File) error {
-	self, err := sealed.Self(b.options.UserNamespace)
-	if err != nil {
-		return err
-	}
-	defer self.Close()
+func (b *creation) spawn() error {
 	dir, err := b.cg.Dir()
 	if err != nil {
 		return err
@@ -233,33 +247,42 @@ func (b *creation) spawn(gate, report *os.File) error {
 		return err
 	}
 	defer theirs.Close()
-	files := append(stdio(), b.preserved...)
-	c := &spawn.Command{
-		Exe: self, Args: libinit.Args(len(b.preserved), true), Env: libinit.Environ(),
-		Files: append(files, theirs, gate, report),
-		New:   b.ns.fresh, Joins: b.ns.joins, Privileged: !b.options.RootlessCaller,
-		UserRoot: b.options.UserNamespace, Cgroup: dir, OpenFiles: openFiles, Outside: outside, TimeOffsets: timeOffsets(b.spec.Linux.TimeOffsets),
-		Placed: b.placed, Mapped: b.mapped,
-	}
+	c := b.command(theirs, dir, outside)
 	if b.init, err = startScored(c, b.spec.Process, b.options.RootlessCaller); err != nil {
 		_ = conn.Close()
 		return err
 	}
+	logrus.Debugf("init is process %d", b.init.Pid)
 	b.conn = conn
+	b.spawned = b.trace.Now()
 	return nil
 }
 
-// placed puts the child into its cgroups before it enters a user namespace, in which it could not be moved any more.
+// command is how init is started: theirs is its end of the socket, dir and outside are what the cgroup's methods of
+// these names give.
+func (b *creation) command(theirs, dir, outside *os.File) *spawn.Command {
+	files := append(stdio(), b.preserved...)
+	return &spawn.Command{
+		Exe: b.self, Args: libinit.Args(len(b.preserved), true), Env: libinit.Environ(),
+		Files: append(files, theirs, b.gate, b.report),
+		New:   b.ns.fresh, Joins: b.ns.joins, Privileged: !b.options.RootlessCaller,
+		UserRoot: b.options.UserNamespace, Cgroup: dir, OpenFiles: openFiles, Outside: outside, TimeOffsets: timeOffsets(b.spec.Linux.TimeOffsets),
+		Placed: b.placed, Mapped: b.mapped,
+	}
+}
+
 func (b *creation) placed(pid int) error {
-	if err := b.cg.Join(pid); err != nil {
-		return err
+	b.pid = pid
+	return b.do(placeSteps[:])
+}
+
+func (b *creation) joinCgroup() error { return b.cg.Join(b.pid) }
+
+func (b *creation) joinRDT() error {
+	if b.rdt == nil {
+		return nil
 	}
-	if b.rdt != nil {
-		if err := b.rdt.Join(pid); err != nil {
-			return err
-		}
-	}
-	return nil
+	return b.rdt.Join(b.pid)
 }
 
 func (b *creation) mapped(pid int) error {

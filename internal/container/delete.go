@@ -11,13 +11,21 @@ import (
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
+	"mydocker/internal/bundle"
+	"mydocker/internal/cgroups"
+	"mydocker/internal/entry"
 	"mydocker/internal/fault"
 	"mydocker/internal/hooks"
+	"mydocker/internal/progress"
+	"mydocker/internal/rawfile"
 	"mydocker/internal/rdt"
 )
 
-// Delete removes a container that has stopped; with force it ends the container first, whatever its state, and an
-// unknown ID is no error.
+// Delete removes a container that has stopped, or ends and removes one whose program was never started; with force it
+// ends the container first, whatever its state, and an unknown ID is no error.
+//
+// The specification (runtime.md, Delete) wants an error of everything that is not stopped. Engines rely on what runc and
+// crun do: Buildah, when it cannot go on between create and start, leaves it at delete.
 func (s *Store) Delete(id string, force bool) error {
 	c, err := s.Load(id)
 	switch {
@@ -38,7 +46,11 @@ func (s *Store) Delete(id string, force bool) error {
 		if err != nil {
 			return err
 		}
-		if status != Stopped && !c.waitEnd() {
+		if status == Created {
+			if err := c.killAll(); err != nil {
+				return err
+			}
+		} else if status != Stopped && !c.waitEnd() {
 			return fault.Hint(fault.New(fault.State, "", fmt.Errorf("cannot delete container %s that is not stopped: %s", c.rec.ID, status)),
 				"`kill` it first, or use `delete --force`")
 		}
@@ -73,6 +85,12 @@ func (c *Container) waitStopped(wait time.Duration) bool {
 		return true
 	}
 	defer f.Close()
+	return c.waitGone(f, wait)
+}
+
+// waitGone is waitPidfd with a word to a person who waits, too.
+func (c *Container) waitGone(f *os.File, wait time.Duration) bool {
+	defer progress.Start(func() string { return "container " + c.rec.ID + ": its process is ending" })()
 	return waitPidfd(f, wait)
 }
 
@@ -164,7 +182,7 @@ func (c *Container) killAll() error {
 	if err := unix.PidfdSendSignal(int(init.Fd()), unix.SIGKILL, nil, 0); err != nil && err != unix.ESRCH {
 		return fault.New(fault.Permission, "", fmt.Errorf("kill init: %w", err))
 	}
-	if !waitPidfd(init, killWait) {
+	if !c.waitGone(init, killWait) {
 		return fault.New(fault.Timeout, "", fmt.Errorf("init (process %d) does not end", c.rec.Init.Pid))
 	}
 	return nil
@@ -198,11 +216,17 @@ func (c *Container) destroy(poststop bool) error {
 // poststop runs the poststop hooks. One that fails is a warning, and the others still run (runtime.md, step 13).
 func (c *Container) poststop() {
 	state := c.specState(specs.StateStopped, 0)
+	place := c.hookPlace()
 	for i := range c.rec.Poststop {
-		if err := hooks.RunOne(context.Background(), c.rec.Poststop, i, "poststop", state, c.rec.Bundle); err != nil {
+		if err := place.RunOne(context.Background(), c.rec.Poststop, i, "poststop", state); err != nil {
 			logrus.Warn(err)
 		}
 	}
+}
+
+// hookPlace is where the hooks of the runtime's namespaces run: in the bundle, with the runtime's environment.
+func (c *Container) hookPlace() *hooks.Place {
+	return &hooks.Place{Dir: c.rec.Bundle, Env: entry.Environ(os.Environ())}
 }
 
 // sweep removes the directory of a container that has no readable state file: a create that was killed just when it
@@ -226,10 +250,30 @@ func (s *Store) sweep(id string) error {
 	if !c.linked() {
 		return nil
 	}
-	if err := c.read(); err == nil {
+	switch err := c.read(); {
+	case err == nil:
 		if err := c.killAll(); err != nil {
 			return err
 		}
+	case !errors.Is(err, ErrNotExist):
+		c.rec.Cgroup = c.guessCgroup()
 	}
 	return c.destroy(false)
+}
+
+// guessCgroup finds the cgroup of a container whose state file is damaged: it is where the configuration leads to, or
+// else where one without a path leads to. Its processes end with it.
+func (c *Container) guessCgroup() *cgroups.Saved {
+	spec := &specs.Spec{Linux: &specs.Linux{}}
+	if b, err := rawfile.Read(c.path(configFile)); err == nil {
+		if kept, _, err := bundle.Parse(b, "/"); err == nil && kept.Linux != nil {
+			spec = kept
+		}
+	}
+	cg, err := cgroups.New(spec, c.store.cgroupOptions(c.rec.ID, spec, RootOfHost()))
+	if err != nil {
+		logrus.Warn(err)
+		return nil
+	}
+	return cg.Saved()
 }

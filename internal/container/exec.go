@@ -8,6 +8,7 @@ import (
 	"runtime"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/cgroups"
@@ -66,6 +67,7 @@ type execution struct {
 	preserved  []*os.File
 	conn       *seqpacket.Conn
 	init       *spawn.Process
+	spawned    int64 // when init was executed, for the trace
 	cg         *cgroups.Cgroup
 }
 
@@ -90,14 +92,19 @@ func (c *Container) exec(catcher *signals.Catcher, o *ExecOptions, console func(
 	if err != nil {
 		return nil, err
 	}
+	log := c.store.Trace
+	start := log.Now()
 	if err := x.spawn(); err != nil {
 		return nil, err
 	}
+	log.Done("spawn init", start)
 	defer x.conn.Close()
+	start = log.Now()
 	if err := x.talk(plan); err != nil {
 		x.init.Kill()
 		return nil, err
 	}
+	log.Done("serve init", start)
 	return x.init, nil
 }
 
@@ -154,7 +161,9 @@ func (x *execution) spawn() error {
 		_ = conn.Close()
 		return err
 	}
+	logrus.Debugf("init is process %d", x.init.Pid)
 	x.conn = conn
+	x.spawned = x.store.Trace.Now()
 	return nil
 }
 
@@ -202,6 +211,9 @@ func (x *execution) placed(pid int) error {
 
 // talk gives init its plan and serves it until execve closes the socket.
 func (x *execution) talk(plan libinit.Plan) error {
+	if err := askTrace(x.store.Trace, x.conn); err != nil {
+		return x.gone(err)
+	}
 	if err := x.conn.Send(libinit.MsgPlan, plan.Encode()); err != nil {
 		return x.gone(err)
 	}
@@ -220,6 +232,11 @@ func (x *execution) talk(plan libinit.Plan) error {
 		case libinit.MsgReady:
 			ready = true
 			err = x.ready()
+		case libinit.MsgSpans:
+			if err := takeSpans(x.store.Trace, m.Body, x.init.Pid, x.spawned); err != nil {
+				return err
+			}
+			continue
 		case libinit.MsgConsole:
 			err = takeFile(m, x.console)
 		case libinit.MsgListener:

@@ -17,6 +17,7 @@ import (
 func (b *creation) planOptions(s *Store, privileged bool) *libinit.Options {
 	o := hostOptions(b.spec.Process, !privileged)
 	o.NoPivot, o.NoNewKeyring = b.opts.NoPivot, b.opts.NoNewKeyring
+	o.Debug = s.Debug
 	o.PreserveFDs = len(b.preserved)
 	o.ListenFDs, o.ListenNames = listenFDs()
 	if notifyAddress(b.spec) != "" {
@@ -41,6 +42,7 @@ func (b *creation) planOptions(s *Store, privileged bool) *libinit.Options {
 // execPlanOptions is the same for a further process.
 func (s *Store) execPlanOptions(x *execution) *libinit.Options {
 	o := hostOptions(x.opts.Process, !x.privileged)
+	o.Debug = s.Debug
 	o.PreserveFDs = len(x.preserved)
 	o.Bundle = x.rec.Bundle
 	o.ListenFDs, o.ListenNames = listenFDs()

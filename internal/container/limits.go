@@ -26,36 +26,71 @@ func rlimits() map[string]int {
 	}
 }
 
+// rlimit is a limit of the process, and the field that it comes from.
+type rlimit struct {
+	which       int
+	name, field string
+	limit       unix.Rlimit
+}
+
+// rlimitsOf lists the limits of the program. Without a limit of its own, the number of open files, which comes last, is
+// what the runtime was started with.
+func rlimitsOf(p *specs.Process) ([]rlimit, error) {
+	open := rlimit{which: unix.RLIMIT_NOFILE, name: "RLIMIT_NOFILE"}
+	open.limit.Cur, open.limit.Max = entry.OpenFiles()
+	if p == nil {
+		return []rlimit{open}, nil
+	}
+	list := make([]rlimit, 0, len(p.Rlimits)+1)
+	for i, l := range p.Rlimits {
+		field := fmt.Sprintf("process.rlimits[%d]", i)
+		which, ok := rlimits()[l.Type]
+		if !ok {
+			return nil, fault.New(fault.Config, field+".type", fmt.Errorf("wrong rlimit value: %s", l.Type))
+		}
+		r := rlimit{which, l.Type, field, unix.Rlimit{Cur: l.Soft, Max: l.Hard}}
+		if which == unix.RLIMIT_NOFILE {
+			open = r
+			continue
+		}
+		list = append(list, r)
+	}
+	return append(list, open), nil
+}
+
 // setRlimits sets the program's limits on init from outside: the runtime may be allowed to raise what init, in a
-// user namespace, is not. Without a limit of its own, the number of open files is what the runtime was started with.
+// user namespace, is not.
 func setRlimits(pid int, p *specs.Process) error {
-	cur, hard := entry.OpenFiles()
-	open := unix.Rlimit{Cur: cur, Max: hard}
-	if p != nil {
-		for i, l := range p.Rlimits {
-			which, ok := rlimits()[l.Type]
-			if !ok {
-				return fault.New(fault.Config, fmt.Sprintf("process.rlimits[%d].type", i), fmt.Errorf("wrong rlimit value: %s", l.Type))
-			}
-			limit := unix.Rlimit{Cur: l.Soft, Max: l.Hard}
-			if which == unix.RLIMIT_NOFILE {
-				open = limit
-				continue
-			}
-			if err := setRlimit(pid, which, l.Type, &limit); err != nil {
-				return fault.At(fmt.Sprintf("process.rlimits[%d]", i), err)
-			}
+	list, err := rlimitsOf(p)
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		l := &list[i]
+		if err := setRlimit(pid, l.which, l.name, &l.limit); err != nil {
+			return fault.At(l.field, err)
 		}
 	}
-	return setRlimit(pid, unix.RLIMIT_NOFILE, "RLIMIT_NOFILE", &open)
+	return nil
 }
 
 func setRlimit(pid, which int, name string, limit *unix.Rlimit) error {
 	if err := unix.Prlimit(pid, which, limit, nil); err != nil {
-		err = fmt.Errorf("set %s to soft %d, hard %d: %w", name, limit.Cur, limit.Max, err)
-		return fault.Hint(fault.New(fault.Process, "", err), "a hard limit above the caller's needs CAP_SYS_RESOURCE")
+		return RlimitError(name, limit, err)
 	}
 	return nil
+}
+
+// RlimitNumber is the number of a limit by its name in config.json.
+func RlimitNumber(name string) (number int, known bool) {
+	number, known = rlimits()[name]
+	return number, known
+}
+
+// RlimitError is the error of a limit that cannot be set.
+func RlimitError(name string, limit *unix.Rlimit, err error) error {
+	err = fmt.Errorf("set %s to soft %d, hard %d: %w", name, limit.Cur, limit.Max, err)
+	return fault.Hint(fault.New(fault.Process, "", err), "a hard limit above the caller's needs CAP_SYS_RESOURCE")
 }
 
 // setOOMScore sets how soon the kernel kills the process when memory runs out (proc_pid_oom_score_adj(5)). Lowering

@@ -55,28 +55,41 @@ func (n *namespaces) close() {
 	}
 }
 
+// opener opens a namespace of the type of a CLONE_NEW* flag.
+type opener func(path string, flag uintptr) (*os.File, error)
+
 // openNamespaces opens the namespaces that are given by path, once: a path may lead elsewhere later.
-func openNamespaces(spec *specs.Spec) (*namespaces, error) {
-	n := &namespaces{}
+func openNamespaces(spec *specs.Spec, open opener) (*namespaces, error) {
+	n, wrong := lookForNamespaces(spec, open)
+	if len(wrong) > 0 {
+		n.close()
+		return nil, wrong[0]
+	}
+	return n, nil
+}
+
+func lookForNamespaces(spec *specs.Spec, open opener) (n *namespaces, wrong []error) {
+	n = &namespaces{}
 	for i, ns := range spec.Linux.Namespaces {
 		field := fmt.Sprintf("linux.namespaces[%d]", i)
 		flag := spawn.FlagOf(ns.Type)
 		if flag == 0 {
-			n.close()
-			return nil, fault.New(fault.Config, field+".type", fmt.Errorf("namespace {%q %q} does not exist", ns.Type, ns.Path))
+			wrong = append(wrong, fault.New(fault.Config, field+".type", fmt.Errorf("namespace {%q %q} does not exist", ns.Type, ns.Path)))
+			continue
 		}
 		if ns.Path == "" {
 			n.fresh |= flag
 			continue
 		}
-		f, err := openNamespace(ns.Path, flag)
+		f, err := open(ns.Path, flag)
 		if err != nil {
-			n.close()
-			return nil, fault.New(fault.Namespace, field+".path", fmt.Errorf("open %s namespace: %w", ns.Type, err))
+			wrong = append(wrong, fault.Hint(fault.New(fault.Namespace, field+".path", fmt.Errorf("open %s namespace: %w", ns.Type, err)),
+				"a path below /proc is there as long as the process, one that is bound as long as its mount"))
+			continue
 		}
 		n.joins = append(n.joins, spawn.Join{Type: ns.Type, File: f})
 	}
-	return n, nil
+	return n, wrong
 }
 
 func openNamespace(path string, flag uintptr) (*os.File, error) {

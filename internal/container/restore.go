@@ -9,7 +9,6 @@ import (
 
 	"mydocker/internal/criu"
 	"mydocker/internal/fault"
-	"mydocker/internal/hooks"
 	"mydocker/internal/notify"
 	"mydocker/internal/signals"
 	"mydocker/internal/spawn"
@@ -62,7 +61,7 @@ func (s *Store) restore(f *foreground, o *RestoreOptions) (*Container, error) {
 	if r.console == nil {
 		r.console = r.sendConsole
 	}
-	if err := r.prepare(s); err != nil {
+	if err := r.prepare(s, RootOfHost(), openNamespace); err != nil {
 		return nil, err
 	}
 	defer r.ns.close()
@@ -120,7 +119,7 @@ func (r *restoration) restore() error {
 	if r.init == nil {
 		return fault.New(fault.CRIU, "", errors.New("criu has not told which process is the container's init"))
 	}
-	return r.finish()
+	return r.do(finishSteps[:])
 }
 
 // criuPlaced puts criu where its children have to be: it moves them to their cgroups itself, but for those that it
@@ -143,14 +142,11 @@ func (r *restoration) runHooks(pid int) error {
 	if h == nil {
 		return nil
 	}
-	r.hooked = true
-	ctx, stop := r.catcher.Context()
-	defer stop()
 	state := r.specState(specs.StateCreating, pid)
-	if err := hooks.Run(ctx, h.Prestart, "prestart", state, r.opts.Bundle); err != nil { //nolint:staticcheck // deprecated, not gone
+	if err := r.runHooksOf("prestart", h.Prestart, state); err != nil { //nolint:staticcheck // deprecated, not gone
 		return err
 	}
-	return hooks.Run(ctx, h.CreateRuntime, "createRuntime", state, r.opts.Bundle)
+	return r.runHooksOf("createRuntime", h.CreateRuntime, state)
 }
 
 // restored applies the limits and writes the state, while no process runs yet.
@@ -175,7 +171,7 @@ func (c *Container) attend(f *foreground, o *RestoreOptions) (int, error) {
 	if err := f.attach(); err != nil {
 		return 0, errors.Join(err, c.locked(c.stopAndDestroy))
 	}
-	if err := c.runPoststart(f.catcher); err != nil {
+	if err := c.runPoststart(f.catcher, c.announce("poststart", c.rec.Poststart)); err != nil {
 		return 0, err
 	}
 	if o.Detach {
@@ -185,6 +181,8 @@ func (c *Container) attend(f *foreground, o *RestoreOptions) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	c.explainEnd(status)
+	if err := c.sawEnd(status, false); err != nil {
+		return 0, err
+	}
 	return signals.ExitCode(status), c.ifThere(func() error { return c.destroy(true) })
 }

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
+	"mydocker/internal/logs"
 	"mydocker/internal/signals"
 	"mydocker/internal/spawn"
 	"mydocker/internal/tty"
@@ -48,11 +49,15 @@ func (c *Container) run(f *foreground, o *RunOptions) (int, error) {
 	if err := f.attach(); err != nil {
 		return 0, errors.Join(err, c.locked(c.stopAndDestroy))
 	}
+	if !o.Detach {
+		c.followOOM()
+	}
 	err := c.startWith(f.catcher)
 	var failed *StartError
 	switch {
 	case errors.As(err, &failed) && !o.Detach:
 		// Init has said why on the program's own stderr, and its exit code is the program's.
+		logs.Told(failed, "run")
 	case err != nil:
 		return 0, errors.Join(err, c.ifThere(c.stopAndDestroy))
 	case o.Detach:
@@ -62,13 +67,19 @@ func (c *Container) run(f *foreground, o *RunOptions) (int, error) {
 		return 0, nil
 	}
 	defer c.relayNotify()()
+	log := c.store.Trace
+	start := log.Now()
 	status, err := f.wait(c.child)
 	if err != nil {
 		return 0, err
 	}
-	c.explainEnd(status)
+	log.Done("wait for the program's end", start)
+	err = c.sawEnd(status, o.Keep)
+	c.suspectRlimit(status, o.Spec.Process)
 	if !o.Keep {
+		start = log.Now()
 		err = c.ifThere(func() error { return c.destroy(true) })
+		log.Done("delete", start)
 	}
 	return signals.ExitCode(status), err
 }
@@ -127,7 +138,7 @@ func (f *foreground) attach() (err error) {
 	}
 	if f.master != nil {
 		if f.terminal, err = tty.Attach(f.master); err != nil {
-			return err
+			return fault.New(fault.Console, "process.terminal", err)
 		}
 	}
 	return nil

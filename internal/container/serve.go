@@ -5,14 +5,15 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/sirupsen/logrus"
 
 	"mydocker/internal/fault"
-	"mydocker/internal/hooks"
 	"mydocker/internal/jsondoc"
 	"mydocker/internal/netdev"
+	"mydocker/internal/progress"
 	"mydocker/internal/scm"
 	"mydocker/internal/seqpacket"
 	"mydocker/internal/signals"
@@ -27,7 +28,7 @@ func (b *creation) serve() error {
 		m, err := receive(b.catcher, b.conn)
 		switch {
 		case errors.Is(err, io.EOF) && ready:
-			return b.finish()
+			return b.do(finishSteps[:])
 		case errors.Is(err, signals.ErrAborted):
 			return err
 		case err != nil:
@@ -61,6 +62,8 @@ func (b *creation) request(m *message) error {
 	switch m.Kind {
 	case libinit.MsgSource:
 		return b.sendSource(m.Body)
+	case libinit.MsgSpans:
+		return takeSpans(b.trace, m.Body, b.init.Pid, b.spawned)
 	case libinit.MsgConsole:
 		return b.answer(m, func() ([]byte, error) { return nil, takeFile(m, b.console) })
 	case libinit.MsgListener:
@@ -94,7 +97,11 @@ func logLine(body []byte) error {
 	if err != nil {
 		return fault.New(fault.Internal, "", err)
 	}
-	logrus.StandardLogger().Log(level, l.Text)
+	entry := logrus.NewEntry(logrus.StandardLogger())
+	if l.Field != "" {
+		entry = entry.WithField("field", l.Field)
+	}
+	entry.Log(level, l.Text)
 	return nil
 }
 
@@ -153,61 +160,88 @@ func (b *creation) source(mount int) (*os.File, error) {
 	return libinit.OpenSource(b.spec, mount, b.opts.Bundle, idmap)
 }
 
-// runHooks does what the host has to do between namespaces and pivot_root: devices and other limits that cannot
-// hurt init, net devices, and the hooks of the runtime's namespaces. The answer is the state for the hooks inside.
+// runHooks does what is to be done between namespaces and pivot_root. The answer is the state for the hooks inside.
 func (b *creation) runHooks() ([]byte, error) {
-	if err := b.cg.Set(); err != nil {
+	if err := b.do(hookSteps[:]); err != nil {
 		return nil, err
 	}
-	if devices := b.spec.Linux.NetDevices; len(devices) > 0 {
-		var err error
-		if b.netdevs, err = netdev.Move(b.init.Pid, devices); err != nil {
-			return nil, err
-		}
+	if b.spec.Hooks != nil {
+		// Init runs these next, and then says that it is ready.
+		b.hooksDone = b.announce("createContainer", b.spec.Hooks.CreateContainer)
 	}
-	state := b.specState(specs.StateCreating, b.init.Pid)
-	if h := b.spec.Hooks; h != nil {
-		b.hooked = true
-		ctx, stop := b.catcher.Context()
-		defer stop()
-		if err := hooks.Run(ctx, h.Prestart, "prestart", state, b.opts.Bundle); err != nil { //nolint:staticcheck // deprecated, not gone
-			return nil, err
-		}
-		if err := hooks.Run(ctx, h.CreateRuntime, "createRuntime", state, b.opts.Bundle); err != nil {
-			return nil, err
-		}
-	}
-	return jsondoc.Encode(state), nil
+	return jsondoc.Encode(b.creating()), nil
 }
 
-// ready does what has to wait until init has made its threads and its memory: the limits, then the state.
-func (b *creation) ready() ([]byte, error) {
-	pid := b.init.Pid
-	if err := b.cg.JoinLate(pid); err != nil {
-		return nil, err
+// creating is the state as the hooks get it.
+func (b *creation) creating() *specs.State { return b.specState(specs.StateCreating, b.init.Pid) }
+
+func (b *creation) setLimits() error { return b.cg.Set() }
+
+func (b *creation) moveNetDevices() (err error) {
+	if devices := b.spec.Linux.NetDevices; len(devices) > 0 {
+		b.netdevs, err = netdev.Move(b.init.Pid, devices)
 	}
-	if err := setRlimits(pid, b.spec.Process); err != nil {
-		return nil, err
+	return err
+}
+
+func (b *creation) runPrestart() error {
+	if b.spec.Hooks == nil {
+		return nil
 	}
-	var err error
-	if b.rec.Init, err = identify(pid); err != nil {
-		return nil, err
+	return b.runHooksOf("prestart", b.spec.Hooks.Prestart, b.creating()) //nolint:staticcheck // deprecated, not gone
+}
+
+func (b *creation) runCreateRuntime() error {
+	if b.spec.Hooks == nil {
+		return nil
+	}
+	return b.runHooksOf("createRuntime", b.spec.Hooks.CreateRuntime, b.creating())
+}
+
+// runHooksOf runs hooks in the runtime's namespaces.
+func (b *creation) runHooksOf(kind string, list []specs.Hook, state *specs.State) error {
+	b.hooked = true
+	if len(list) == 0 {
+		return nil
+	}
+	defer b.announce(kind, list)()
+	defer progress.Start(func() string { return "container " + b.rec.ID + ": waiting for its " + kind + " hooks" })()
+	ctx, stop := b.catcher.Context()
+	defer stop()
+	return b.hookPlace().Run(ctx, list, kind, state)
+}
+
+// ready does what has to wait until init has made its threads and its memory.
+func (b *creation) ready() ([]byte, error) { return nil, b.do(readySteps[:]) }
+
+func (b *creation) joinLate() error { return b.cg.JoinLate(b.init.Pid) }
+
+func (b *creation) setRlimits() error { return setRlimits(b.init.Pid, b.spec.Process) }
+
+func (b *creation) writeReady() (err error) {
+	if b.rec.Init, err = identify(b.init.Pid); err != nil {
+		return err
 	}
 	b.rec.Cgroup = b.cg.Saved()
-	return nil, b.write()
+	b.rec.Ready = time.Now().UTC()
+	if b.hooksDone != nil {
+		b.hooksDone()
+	}
+	return b.write()
 }
 
-// finish tells those who asked for it that the container is created.
-func (b *creation) finish() error {
-	if b.opts.PidfdSocket != "" {
-		if err := sendPidfd(b.opts.PidfdSocket, b.init.Pidfd); err != nil {
-			return err
-		}
+func (b *creation) handPidfd() error {
+	if b.opts.PidfdSocket == "" {
+		return nil
 	}
-	if b.opts.PidFile != "" {
-		return writePidFile(b.opts.PidFile, b.init.Pid)
+	return sendPidfd(b.opts.PidfdSocket, b.init.Pidfd)
+}
+
+func (b *creation) writePid() error {
+	if b.opts.PidFile == "" {
+		return nil
 	}
-	return nil
+	return writePidFile(b.opts.PidFile, b.init.Pid)
 }
 
 // sendListener hands the seccomp listener to the agent (config-linux.md, "The Container Process State").
@@ -222,9 +256,18 @@ func (b *creation) sendListener(f *os.File) error {
 
 func sendListener(path string, state *specs.ContainerProcessState, f *os.File) error {
 	if err := scm.Send(path, jsondoc.Encode(state), f); err != nil {
-		return fault.New(fault.Seccomp, "linux.seccomp.listenerPath", fmt.Errorf("failed to connect with seccomp agent: %w", err))
+		return AgentError(err)
 	}
 	return nil
+}
+
+// AgentError is the error of a seccomp agent that does not take its listener.
+func AgentError(err error) error {
+	err = fault.New(fault.Seccomp, "linux.seccomp.listenerPath", fmt.Errorf("failed to connect with seccomp agent: %w", err))
+	if errors.Is(err, os.ErrNotExist) {
+		return fault.Hint(err, "start the agent first: it listens on this socket")
+	}
+	return err
 }
 
 // message is what init sends.

@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
-	"mydocker/internal/hooks"
 	"mydocker/internal/rawfile"
 	"mydocker/internal/signals"
 	"mydocker/internal/wire"
@@ -30,14 +29,24 @@ func (c *Container) Start() error {
 
 // startWith lets a signal to the command that has made the container end it.
 func (c *Container) startWith(catcher *signals.Catcher) error {
-	if err := c.locked(func() error { return c.start(catcher) }); err != nil {
+	begin := c.store.Trace.Now()
+	var done func()
+	err := c.locked(func() error {
+		err := c.start(catcher)
+		if err == nil {
+			done = c.announce("poststart", c.rec.Poststart)
+		}
 		return err
+	})
+	if err != nil {
+		return fault.During(fault.Start, err)
 	}
-	return c.runPoststart(catcher)
+	c.store.Trace.Done("start", begin)
+	return c.runPoststart(catcher, done)
 }
 
-// runPoststart runs the poststart hooks. One that fails ends the container.
-func (c *Container) runPoststart(catcher *signals.Catcher) error {
+// runPoststart runs the poststart hooks, and done when they have ended. One that fails ends the container.
+func (c *Container) runPoststart(catcher *signals.Catcher, done func()) error {
 	if len(c.rec.Poststart) == 0 {
 		return nil
 	}
@@ -48,9 +57,13 @@ func (c *Container) runPoststart(catcher *signals.Catcher) error {
 		defer stop()
 	}
 	state := c.specState(specs.StateRunning, c.rec.Init.Pid)
-	if err := hooks.Run(ctx, c.rec.Poststart, "poststart", state, c.rec.Bundle); err != nil {
+	begin := c.store.Trace.Now()
+	err := c.hookPlace().Run(ctx, c.rec.Poststart, "poststart", state)
+	done()
+	if err != nil {
 		return errors.Join(err, c.locked(c.stopAndDestroy))
 	}
+	c.store.Trace.Done("poststart hooks", begin)
 	return nil
 }
 
@@ -103,6 +116,9 @@ func (c *Container) release(catcher *signals.Catcher) error {
 	if err != nil {
 		return fault.New(fault.StateDirectory, "", fmt.Errorf("start container: open exec FIFO: %w", err))
 	}
+	if c.rec.StartHooks {
+		defer c.announceHooks("startContainer")()
+	}
 	_, err = unix.Write(gate, libinit.StartByte())
 	_ = unix.Close(gate)
 	if err != nil {
@@ -112,8 +128,13 @@ func (c *Container) release(catcher *signals.Catcher) error {
 	if err := os.Remove(c.path(execFIFO)); err != nil {
 		return fault.New(fault.StateDirectory, "", err)
 	}
+	begin := c.store.Trace.Now()
 	if err := c.listen(report, catcher); err != nil {
 		return err
+	}
+	if log := c.store.Trace; log != nil {
+		log.Name(c.rec.Init.Pid, libinit.Name)
+		log.Add(c.rec.Init.Pid, "execute program", "process.args", begin, log.Now())
 	}
 	return os.Remove(c.path(reportFIFO))
 }
@@ -144,7 +165,7 @@ func (c *Container) listen(report *os.File, catcher *signals.Catcher) error {
 	return &StartError{err}
 }
 
-// StartError is why the program could not be executed. Init has told its stderr too.
+// StartError is why the program could not be executed. Init has told its stderr, too.
 type StartError struct{ err error }
 
 func (e *StartError) Error() string { return e.err.Error() }

@@ -61,6 +61,9 @@ type record struct {
 	SharedPid bool   `json:"sharedPid,omitempty"`
 	NoProcess bool   `json:"noProcess,omitempty"` // config.json has no process
 	Notify    string `json:"notify,omitempty"`    // the host's NOTIFY_SOCKET
+	// StartHooks says that there are startContainer hooks.
+	StartHooks bool      `json:"startHooks,omitempty"`
+	Ready      time.Time `json:"ready"` // since when init waits for start; zero until then
 }
 
 // read reads state.json. A container whose directory has none is one that a create has just begun (or has died on).
@@ -203,17 +206,26 @@ func stat(pid int) (start uint64, ended bool, err error) {
 	if err != nil {
 		return 0, false, err
 	}
+	start, state, threads, err := parseStat(b)
+	if err != nil {
+		return 0, false, fmt.Errorf("stat of process %d: %w", pid, err)
+	}
+	if state == 'X' || state == 'Z' {
+		// A process whose first thread has ended shows as a zombie while the others run on.
+		ended = threads == "1" || threadsExit(pid)
+	}
+	return start, ended, nil
+}
+
+// parseStat picks the start time, the state and the number of threads out of /proc/PID/stat.
+func parseStat(b []byte) (start uint64, state byte, threads string, err error) {
 	// The name, in parentheses, may hold anything: the last ")" ends it.
 	fields := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
 	if len(fields) < 20 {
-		return 0, false, fmt.Errorf("stat of process %d: malformed", pid)
+		return 0, 0, "", errors.New("malformed")
 	}
 	start, err = strconv.ParseUint(string(fields[19]), 10, 64)
-	if state := fields[0][0]; state == 'X' || state == 'Z' {
-		// A process whose first thread has ended shows as a zombie while the others run on.
-		ended = string(fields[17]) == "1" || threadsExit(pid)
-	}
-	return start, ended, err
+	return start, fields[0][0], string(fields[17]), err
 }
 
 // threadsExit tells whether all threads but the first are on their way out. The last one of a pid namespace's init waits

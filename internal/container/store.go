@@ -14,8 +14,10 @@ import (
 
 	"mydocker/internal/fault"
 	"mydocker/internal/notify"
+	"mydocker/internal/progress"
 	"mydocker/internal/rawfile"
 	"mydocker/internal/spawn"
+	"mydocker/internal/trace"
 )
 
 // Errors whose texts engines match.
@@ -44,6 +46,7 @@ type Store struct {
 	Systemd  bool   // --systemd-cgroup
 	Rootless RootlessMode
 	Debug    bool // init logs too
+	Trace    *trace.Log
 }
 
 // Container is a handle of one container. Its directory stays open, so that a directory of the same name that
@@ -52,9 +55,10 @@ type Container struct {
 	store *Store
 	dir   *os.File
 	rec   record
-	spec  *specs.Spec    // see Spec
-	child *spawn.Process // init, in the command that has created it
-	relay *notify.Relay  // of the command that starts it, where a service manager is to be told
+	spec  *specs.Spec                             // see Spec
+	child *spawn.Process                          // init, in the command that has created it
+	oom   func() (kills, limit uint64, err error) // see followOOM
+	relay *notify.Relay                           // of the command that starts it, where a service manager is to be told
 }
 
 // ID is the container's name.
@@ -66,6 +70,8 @@ const (
 	configFile = "config.json"
 	execFIFO   = "exec.fifo"
 	reportFIFO = "report.fifo"
+	waitsFile  = "waits.json"
+	endFile    = "end.json"
 	notifyDir  = "notify"
 )
 
@@ -153,6 +159,8 @@ func (c *Container) Close() error {
 func (c *Container) lock(wait time.Duration) error {
 	fd := int(c.dir.Fd())
 	deadline := time.Now().Add(wait)
+	said := func() {}
+	defer func() { said() }()
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
 		switch {
@@ -161,7 +169,9 @@ func (c *Container) lock(wait time.Duration) error {
 		case err != unix.EWOULDBLOCK && err != unix.EINTR:
 			return fault.New(fault.StateDirectory, "", fmt.Errorf("lock container %s: %w", c.rec.ID, err))
 		case time.Now().After(deadline):
-			return fault.New(fault.Timeout, "", fmt.Errorf("container %s is in use by another command", c.rec.ID))
+			return fault.New(fault.Timeout, "", fmt.Errorf("container %s is in use by %s", c.rec.ID, c.holder()))
+		case pause == time.Millisecond:
+			said = progress.Start(func() string { return "container " + c.rec.ID + " is in use by " + c.holder() })
 		}
 		time.Sleep(pause)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/sirupsen/logrus"
 
 	"mydocker/internal/cgroups"
 	"mydocker/internal/fault"
@@ -53,7 +54,12 @@ func (c *Container) updateRDT(u *Update) error {
 }
 
 // Stats are the container's resources as they are used now.
-func (c *Container) Stats() (*cgroups.Stats, error) {
+func (c *Container) Stats() (*cgroups.Stats, error) { return c.counted((*cgroups.Cgroup).Stats) }
+
+// Usage is the part of them that changes all the time.
+func (c *Container) Usage() (*cgroups.Stats, error) { return c.counted((*cgroups.Cgroup).Usage) }
+
+func (c *Container) counted(counters func(*cgroups.Cgroup) (*cgroups.Stats, error)) (*cgroups.Stats, error) {
 	status, err := c.status()
 	if err != nil {
 		return nil, err
@@ -65,7 +71,12 @@ func (c *Container) Stats() (*cgroups.Stats, error) {
 	if err != nil {
 		return nil, err
 	}
-	return cg.Stats()
+	stats, err := counters(cg)
+	if err != nil && !cg.Exists() {
+		// Systemd has removed it meanwhile.
+		return nil, fault.New(fault.State, "", ErrNotRunning)
+	}
+	return stats, err
 }
 
 // WatchOOM reports each time that the kernel kills for want of memory in the container, until its cgroup is gone or
@@ -78,8 +89,8 @@ func (c *Container) WatchOOM(ctx context.Context) (<-chan struct{}, error) {
 	return cg.WatchOOM(ctx)
 }
 
-// End is closed when the container's init has ended.
-func (c *Container) End() (<-chan struct{}, error) {
+// Ended is closed when the container's init has ended, which is noted.
+func (c *Container) Ended() (<-chan struct{}, error) {
 	init, err := c.rec.Init.open()
 	if err != nil {
 		return nil, fault.New(fault.State, "", ErrNotRunning)
@@ -89,6 +100,9 @@ func (c *Container) End() (<-chan struct{}, error) {
 		defer close(ended)
 		defer init.Close()
 		for !waitPidfd(init, time.Hour) {
+		}
+		if err := c.sawGone(init); err != nil {
+			logrus.Warn(err)
 		}
 	}()
 	return ended, nil

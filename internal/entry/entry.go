@@ -2,8 +2,8 @@
 //
 // The Go runtime reads /proc/self/cgroup and /proc/self/mountinfo at its start, and starts threads for work that a short
 // command does not have. So the program has an entry point of its own (entry_GOARCH.s), which the Makefile names to the
-// linker: it takes the permission to open files from the runtime, and says GOMAXPROCS=1 in the environment. Without it
-// all works, slower.
+// linker: it takes the permission to open files from the runtime, says GOMAXPROCS=1 in the environment, and makes timers
+// late, since the runtime's monitor thread would wake up every 20 µs. Without it all works, slower.
 package entry
 
 import "unsafe"
@@ -16,6 +16,8 @@ var (
 	limit    rlimit           // of open files, as the program was started with
 	none     = rlimit{cur: 3} // enough for the runtime to open /dev/null in place of a standard descriptor that is closed
 	lowered  bool             // none is in force
+	inserted bool             // maxprocs is in the environment
+	slack    int64            // timer slack that the program was started with, in nanoseconds
 	maxprocs = [...]byte{'G', 'O', 'M', 'A', 'X', 'P', 'R', 'O', 'C', 'S', '=', '1', 0}
 )
 
@@ -33,6 +35,22 @@ func init() {
 // OpenFiles returns the soft and the hard limit of open files that the program was started with. Package os raises the
 // soft one, and what the program starts has to get what its caller had.
 func OpenFiles() (cur, hard uint64) { return limit.cur, limit.max }
+
+// Slack returns the timer slack (PR_SET_TIMERSLACK, prctl(2)) that the program was started with, in nanoseconds. 0 means
+// that the threads have it still.
+func Slack() int64 { return slack }
+
+// Environ returns env, the environment, without what the entry point has put in.
+func Environ(env []string) []string {
+	if inserted && len(env) > 0 && env[0] == string(maxprocs[:len(maxprocs)-1]) {
+		return env[1:]
+	}
+	return env
+}
+
+// Stack makes the caller's stack large enough for a command, at once. It would double from 2 KiB on, each time with a copy and
+// a look at the tables of the code.
+func Stack()
 
 // call makes a system call.
 //

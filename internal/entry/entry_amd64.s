@@ -27,7 +27,32 @@ TEXT mydocker_entry(SB), NOSPLIT|NOFRAME, $0
 	MOVB	$1, ·lowered(SB)
 
 environment:
+	// prctl(PR_GET_TIMERSLACK), and late timers for this thread and those that the runtime starts.
+	MOVL	$157, AX
+	MOVL	$30, DI
+	SYSCALL
+	MOVQ	AX, ·slack(SB)
+	MOVL	$157, AX
+	MOVL	$29, DI
+	MOVL	$100000000, SI
+	SYSCALL
+
+	// If there is a GOMAXPROCS in the environment, it holds.
+	MOVQ	(SP), CX
+	LEAQ	16(SP)(CX*8), SI
+	MOVQ	$0x4f525058414d4f47, DX // "GOMAXPRO"
+next:
+	MOVQ	(SI), DI
+	ADDQ	$8, SI
+	TESTQ	DI, DI
+	JEQ	insert
+	CMPQ	(DI), DX
+	JNE	next
+	JMP	_rt0_amd64_linux(SB)
+
+insert:
 	// argc, argv and its null go one word down, which leaves a place before the environment.
+	MOVB	$1, ·inserted(SB)
 	SUBQ	$8, SP
 	MOVQ	SP, DI
 	LEAQ	8(SP), SI

@@ -23,6 +23,32 @@ TEXT mydocker_entry(SB), NOSPLIT|NOFRAME, $0
 	MOVB	R0, ·lowered(SB)
 
 environment:
+	// prctl(PR_GET_TIMERSLACK), and late timers for this thread and those that the runtime starts.
+	MOVD	$167, R8 // SYS_PRCTL
+	MOVD	$30, R0
+	SVC
+	MOVD	R0, ·slack(SB)
+	MOVD	$29, R0
+	MOVD	$100000000, R1
+	SVC
+
+	// If there is a GOMAXPROCS in the environment, it holds.
+	MOVD	(RSP), R0
+	MOVD	RSP, R1
+	ADD	R0<<3, R1
+	ADD	$16, R1
+	MOVD	$0x4f525058414d4f47, R2 // "GOMAXPRO"
+next:
+	MOVD.P	8(R1), R3
+	CBZ	R3, insert
+	MOVD	(R3), R4
+	CMP	R4, R2
+	BNE	next
+	JMP	_rt0_arm64_linux(SB)
+
+insert:
+	MOVD	$1, R0
+	MOVB	R0, ·inserted(SB)
 	// The stack pointer is a multiple of 16 here: two words down, of which one more is the environment's.
 	MOVD	RSP, R0
 	SUB	$16, R0, R1

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -21,11 +22,17 @@ import (
 // maxOutput is how much of a hook's output, in bytes, its error shows.
 const maxOutput = 4 << 10
 
+// Place is where hooks run.
+type Place struct {
+	Dir string   // working directory, "" for the caller's
+	Env []string // environment of a hook that has none: the specification leaves it open
+}
+
 // Run runs the hooks of one kind in order, and stops at the first that fails. Each gets the state as JSON on its
-// stdin and dir, when it is not empty, as its working directory.
-func Run(ctx context.Context, list []specs.Hook, kind string, state *specs.State, dir string) error {
+// stdin.
+func (p *Place) Run(ctx context.Context, list []specs.Hook, kind string, state *specs.State) error {
 	for i := range list {
-		if err := RunOne(ctx, list, i, kind, state, dir); err != nil {
+		if err := p.RunOne(ctx, list, i, kind, state); err != nil {
 			return err
 		}
 	}
@@ -33,22 +40,40 @@ func Run(ctx context.Context, list []specs.Hook, kind string, state *specs.State
 }
 
 // RunOne runs one of the hooks of a kind.
-func RunOne(ctx context.Context, list []specs.Hook, i int, kind string, state *specs.State, dir string) error {
+func (p *Place) RunOne(ctx context.Context, list []specs.Hook, i int, kind string, state *specs.State) error {
 	body, err := json.Marshal(state)
 	if err != nil {
 		return fault.New(fault.Internal, "", err)
 	}
 	h := &list[i]
 	out, errOut := &limited{}, &limited{}
-	err = run(ctx, h, body, dir, out, errOut)
+	err = p.run(ctx, h, body, out, errOut)
 	if err == nil {
 		return nil
 	}
-	err = fmt.Errorf("error running %s hook #%d: %w, stdout: %s, stderr: %s", kind, i, err, out, errOut)
-	return fault.New(fault.Hook, fmt.Sprintf("hooks.%s[%d]", kind, i), err)
+	text := fmt.Errorf("error running %s hook #%d: %w, stdout: %s, stderr: %s", kind, i, err, out, errOut)
+	failed := fault.New(fault.Hook, fmt.Sprintf("hooks.%s[%d]", kind, i), text)
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.ENOEXEC) {
+		return fault.Hint(failed, placeHint(kind))
+	}
+	return failed
 }
 
-func run(ctx context.Context, h *specs.Hook, state []byte, dir string, out, errOut *limited) error {
+// Missing is the error of a hook whose program cannot be executed.
+func Missing(kind string, i int, path string, err error) error {
+	text := fmt.Errorf("%s hook #%d: %w", kind, i, &os.PathError{Op: "execute", Path: path, Err: err})
+	return fault.Hint(fault.New(fault.Hook, fmt.Sprintf("hooks.%s[%d]", kind, i), text), placeHint(kind))
+}
+
+// placeHint says where the program of a hook is looked for (config.md, "POSIX-platform Hooks").
+func placeHint(kind string) string {
+	if kind == "startContainer" {
+		return "the path is one in the container, and the file has to be an executable program or a script with a #! line"
+	}
+	return "the path is one of the host, and the file has to be an executable program or a script with a #! line"
+}
+
+func (p *Place) run(ctx context.Context, h *specs.Hook, state []byte, out, errOut *limited) error {
 	if h.Timeout != nil {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(*h.Timeout)*time.Second)
@@ -64,9 +89,13 @@ func run(ctx context.Context, h *specs.Hook, state []byte, dir string, out, errO
 	if len(h.Args) > 0 {
 		cmd.Args = h.Args
 	}
-	// Exactly the hook's own environment: nil would be ours.
-	cmd.Env = append([]string{}, h.Env...)
-	cmd.Dir = dir
+	env := h.Env
+	if len(env) == 0 {
+		env = p.Env
+	}
+	// Not nil, which would be ours.
+	cmd.Env = append([]string{}, env...)
+	cmd.Dir = p.Dir
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(state), out, errOut
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }

@@ -34,7 +34,7 @@ func TestRun(t *testing.T) {
 		// A hook need not read its stdin, and need not say anything.
 		{Path: "/bin/true"},
 	}
-	if err := Run(t.Context(), list, "prestart", state, dir); err != nil {
+	if err := (&Place{Dir: dir}).Run(t.Context(), list, "prestart", state); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := read(t, out), "first sh "+dir+"\nsecond name\n"; got != want {
@@ -67,7 +67,7 @@ func TestEnvironment(t *testing.T) {
 		shell(`test -z "$OURS" && echo "$A$B" >`+out, "A=1", "B=2"),
 	}
 	list[0].Env = []string{"PATH=/bin:/usr/bin"}
-	if err := Run(t.Context(), list, "prestart", state, ""); err != nil {
+	if err := (&Place{}).Run(t.Context(), list, "prestart", state); err != nil {
 		t.Fatal(err)
 	}
 	if got := read(t, out); got != "12\n" {
@@ -82,7 +82,7 @@ func TestDescriptors(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = unix.Close(fd) }()
-	err = Run(t.Context(), []specs.Hook{shell("for f in /proc/self/fd/*; do readlink $f >&2; done; exit 1", "PATH=/bin:/usr/bin")}, "prestart", state, "")
+	err = (&Place{}).Run(t.Context(), []specs.Hook{shell("for f in /proc/self/fd/*; do readlink $f >&2; done; exit 1", "PATH=/bin:/usr/bin")}, "prestart", state)
 	if err == nil || strings.Contains(err.Error(), "passwd") {
 		t.Errorf("got %v", err)
 	}
@@ -99,7 +99,7 @@ func TestFailures(t *testing.T) {
 		"signal":  {[]specs.Hook{shell("kill -SYS $$")}, "error running createRuntime hook #0: signal: bad system call, stdout: , stderr: "},
 		"missing": {[]specs.Hook{{Path: "/nope"}}, "error running createRuntime hook #0: fork/exec /nope: no such file or directory, stdout: , stderr: "},
 	} {
-		err := Run(t.Context(), c.list, "createRuntime", state, "")
+		err := (&Place{}).Run(t.Context(), c.list, "createRuntime", state)
 		if err == nil || err.Error() != c.want {
 			t.Errorf("%s:\ngot  %v\nwant %s", name, err, c.want)
 			continue
@@ -110,7 +110,7 @@ func TestFailures(t *testing.T) {
 	}
 	// The first that fails is the last that runs.
 	out := filepath.Join(t.TempDir(), "out")
-	if err := Run(t.Context(), []specs.Hook{{Path: "/bin/false"}, shell("echo >" + out)}, "poststart", state, ""); err == nil {
+	if err := (&Place{}).Run(t.Context(), []specs.Hook{{Path: "/bin/false"}, shell("echo >" + out)}, "poststart", state); err == nil {
 		t.Error("no error")
 	}
 	if _, err := os.Stat(out); err == nil {
@@ -123,7 +123,7 @@ func TestTimeout(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	h := shell("sleep 1000 & echo $! >"+out+"; wait", "PATH=/bin:/usr/bin")
 	h.Timeout = seconds(1)
-	err := Run(t.Context(), []specs.Hook{h}, "prestart", state, "")
+	err := (&Place{}).Run(t.Context(), []specs.Hook{h}, "prestart", state)
 	if err == nil || !strings.Contains(err.Error(), "error running prestart hook #0: timeout after 1 s") {
 		t.Fatalf("got %v", err)
 	}
@@ -145,7 +145,7 @@ func gone(t *testing.T, pid string) {
 func TestCancel(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(50*time.Millisecond, cancel)
-	err := Run(ctx, []specs.Hook{shell("sleep 1000", "PATH=/bin:/usr/bin")}, "prestart", state, "")
+	err := (&Place{}).Run(ctx, []specs.Hook{shell("sleep 1000", "PATH=/bin:/usr/bin")}, "prestart", state)
 	if err == nil || !strings.Contains(err.Error(), context.Canceled.Error()) {
 		t.Errorf("got %v", err)
 	}
@@ -154,7 +154,7 @@ func TestCancel(t *testing.T) {
 // TestLeftBehind has a hook whose child outlives it with its output: that is not waited for.
 func TestLeftBehind(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
-	if err := Run(t.Context(), []specs.Hook{shell("sleep 1000 & echo $! >"+out, "PATH=/bin:/usr/bin")}, "prestart", state, ""); err != nil {
+	if err := (&Place{}).Run(t.Context(), []specs.Hook{shell("sleep 1000 & echo $! >"+out, "PATH=/bin:/usr/bin")}, "prestart", state); err != nil {
 		t.Error(err)
 	}
 	pid := strings.TrimSpace(read(t, out))
@@ -181,7 +181,7 @@ func number(t *testing.T, s string) (n int) {
 
 // TestOutput has more of it than an error can show.
 func TestOutput(t *testing.T) {
-	err := Run(t.Context(), []specs.Hook{shell("i=0; while [ $i -lt 2000 ]; do echo 0123456789; i=$((i+1)); done; exit 1")}, "prestart", state, "")
+	err := (&Place{}).Run(t.Context(), []specs.Hook{shell("i=0; while [ $i -lt 2000 ]; do echo 0123456789; i=$((i+1)); done; exit 1")}, "prestart", state)
 	if err == nil || len(err.Error()) > maxOutput+200 || !strings.Contains(err.Error(), "exit status 1") {
 		t.Errorf("got %v", err)
 	}

@@ -3,7 +3,6 @@ package logs
 
 import (
 	"fmt"
-	"io"
 
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
@@ -52,26 +51,76 @@ func Setup(o Options) error {
 	return nil
 }
 
-// Error writes the error that ends the command: to the log, with what is known of its cause, and when that is a
-// file, to standard error too.
-func Error(err error) {
-	entry := logrus.NewEntry(logrus.StandardLogger())
-	facts := fault.Of(err)
-	for key, value := range map[string]string{"code": string(facts.Code), "field": facts.Field, "hint": facts.Hint} {
-		if value != "" {
-			entry.Data[key] = value
-		}
-	}
-	entry.Error(err.Error())
+// Error writes the error that ends a command: to the log, with what is known of its cause, and when that is a file, to
+// standard error too. The command's name is the phase of an error that says no nearer one.
+func Error(err error, command string) {
+	facts := known(err, command)
+	entry(&facts).Error(err.Error())
 	if toFile {
 		_, _ = stdio.Err.WriteString(err.Error() + "\n")
-		writeHint(stdio.Err, facts.Hint, stdio.Err.Terminal())
+		if stdio.Err.Terminal() {
+			_, _ = stdio.Err.WriteString(second(&facts))
+		}
 	}
 }
 
-// writeHint writes the hint on a line of its own, for a person.
-func writeHint(w io.Writer, hint string, terminal bool) {
-	if hint != "" && terminal {
-		_, _ = io.WriteString(w, dim+"hint: "+hint+plain+"\n")
+// Told writes an error to the log that standard error has the text of already: init has written it there. Where that is
+// the log, too, it lacks what is known of the cause, which a person gets as a second line.
+func Told(err error, command string) {
+	facts := known(err, command)
+	_, words := logrus.StandardLogger().Formatter.(*text)
+	switch {
+	case toFile || !words:
+		entry(&facts).Error(err.Error())
+	case stdio.Err.Terminal():
+		_, _ = stdio.Err.WriteString(second(&facts))
 	}
+}
+
+// Warn writes a warning with what is known of its cause.
+func Warn(err error, command string) {
+	facts := known(err, command)
+	entry(&facts).Warn(err.Error())
+}
+
+// known are the facts of an error, with a code and a phase in any case.
+func known(err error, command string) fault.Error {
+	facts := fault.Of(err)
+	facts.Code = fault.Classify(err)
+	if facts.Hint == "" && facts.Expected != "" {
+		facts.Hint = "expected is " + facts.Expected
+	}
+	if facts.Phase == "" {
+		facts.Phase = fault.Phase(command)
+		if facts.Code == fault.Usage {
+			facts.Phase = fault.Arguments
+		}
+	}
+	return facts
+}
+
+// entry is a log line with the facts that are known.
+func entry(facts *fault.Error) *logrus.Entry {
+	e := logrus.NewEntry(logrus.StandardLogger())
+	for _, fact := range [...]struct{ key, value string }{
+		{"code", string(facts.Code)}, {"phase", string(facts.Phase)}, {"step", facts.Step}, {"field", facts.Field},
+		{"path", facts.Path}, {"errno", unix.ErrnoName(facts.Errno)}, {"hint", facts.Hint},
+	} {
+		if fact.value != "" {
+			e.Data[fact.key] = fact.value
+		}
+	}
+	return e
+}
+
+// second is the line that a person gets below the error.
+func second(facts *fault.Error) string {
+	line := dim + string(facts.Code)
+	if facts.Field != "" {
+		line += " " + facts.Field
+	}
+	if facts.Hint != "" {
+		line += ": " + facts.Hint
+	}
+	return line + plain + "\n"
 }

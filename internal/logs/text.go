@@ -5,6 +5,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"mydocker/internal/fault"
 	"mydocker/internal/stdio"
 )
 
@@ -16,6 +17,25 @@ const (
 	amber = "\x1b[1;33m"
 	plain = "\x1b[0m"
 )
+
+// Color is a way of writing at a terminal.
+type Color string
+
+// The colors of what is wrong, of what is doubtful, and of what is said besides.
+const (
+	Red   Color = red
+	Amber Color = amber
+	Dim   Color = dim
+	Bold  Color = bold
+)
+
+// Painter colors text where f is a terminal.
+func Painter(f stdio.File) func(Color, string) string {
+	if !f.Terminal() {
+		return func(_ Color, s string) string { return s }
+	}
+	return func(c Color, s string) string { return string(c) + s + plain }
+}
 
 // text is the format of --log-format text: key=value lines for programs, words for a person at a terminal.
 type text struct {
@@ -49,7 +69,10 @@ func words(e *logrus.Entry) []byte {
 		color = amber
 	}
 	b.WriteString(color + e.Level.String() + ":" + plain + " " + e.Message + "\n")
-	hint, _ := e.Data["hint"].(string)
-	writeHint(&b, hint, true)
+	if code, _ := e.Data["code"].(string); code != "" {
+		field, _ := e.Data["field"].(string)
+		hint, _ := e.Data["hint"].(string)
+		b.WriteString(second(&fault.Error{Code: fault.Code(code), Field: field, Hint: hint}))
+	}
 	return b.Bytes()
 }

@@ -7,8 +7,6 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
-
-	"mydocker/internal/fault"
 )
 
 // namespace is a network namespace, with a netlink socket in it.
@@ -121,7 +119,7 @@ func (n *namespace) dump(kind uint16, head []byte) (answer []message, err error)
 func (n *namespace) device(name string) (*device, error) {
 	l, err := n.link(name)
 	if errors.Is(err, unix.ENODEV) {
-		return nil, fault.Hint(errors.New("there is no such network device on the host"), "`ip link` lists those that there are")
+		return nil, noDevice()
 	}
 	if err != nil {
 		return nil, err

@@ -31,12 +31,22 @@ func Move(pid int, devices map[string]specs.LinuxNetDevice) (*Moved, error) {
 	// Sorted, so that the same configuration always does the same.
 	for _, name := range slices.Sorted(maps.Keys(devices)) {
 		if err := m.move(name, devices[name].Name); err != nil {
-			err = fmt.Errorf("move network device %s into the container: %w", name, err)
-			err = fault.New(fault.Device, fmt.Sprintf("linux.netDevices[%q]", name), err)
-			return nil, errors.Join(err, m.PutBack())
+			return nil, errors.Join(deviceError(name, err), m.PutBack())
 		}
 	}
 	return m, nil
+}
+
+// Missing is the error of a device that is not there.
+func Missing(name string) error { return deviceError(name, noDevice()) }
+
+func deviceError(name string, err error) error {
+	err = fmt.Errorf("move network device %s into the container: %w", name, err)
+	return fault.New(fault.Device, fmt.Sprintf("linux.netDevices[%q]", name), err)
+}
+
+func noDevice() error {
+	return fault.Hint(errors.New("there is no such network device on the host"), "`ip link` lists those that there are")
 }
 
 func open(pid int) (*Moved, error) {

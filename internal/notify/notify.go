@@ -161,19 +161,22 @@ func (r *Relay) send(text string) error {
 	}
 }
 
-// own are the variables by which a program tells its own state (sd_notify(3)). Others give orders to the manager
-// (MAINPID, NOTIFYACCESS), come with descriptors (FDSTORE, BARRIER), or are not known yet.
-var own = map[string]bool{
-	"READY": true, "RELOADING": true, "STOPPING": true, "MONOTONIC_USEC": true, "STATUS": true, "ERRNO": true,
-	"BUSERROR": true, "VARLINKERROR": true, "EXIT_STATUS": true, "WATCHDOG": true, "WATCHDOG_USEC": true,
-	"EXTEND_TIMEOUT_USEC": true,
+// own tells whether a variable is one by which a program tells its own state (sd_notify(3)). Others give orders to the
+// manager (MAINPID, NOTIFYACCESS), come with descriptors (FDSTORE, BARRIER), or are not known yet.
+func own(variable string) bool {
+	switch variable {
+	case "READY", "RELOADING", "STOPPING", "MONOTONIC_USEC", "STATUS", "ERRNO", "BUSERROR", "VARLINKERROR", "EXIT_STATUS",
+		"WATCHDOG", "WATCHDOG_USEC", "EXTEND_TIMEOUT_USEC":
+		return true
+	}
+	return strings.HasPrefix(variable, "X_")
 }
 
 // filter leaves of a message what may pass, and tells whether it says that the program is ready.
 func filter(message string) (lines []string, ready bool) {
 	for line := range strings.SplitSeq(message, "\n") {
 		variable, _, ok := strings.Cut(line, "=")
-		if !ok || !own[variable] && !strings.HasPrefix(variable, "X_") || strings.ContainsRune(line, 0) {
+		if !ok || !own(variable) || strings.ContainsRune(line, 0) {
 			continue
 		}
 		ready = ready || line == "READY=1"

@@ -70,6 +70,12 @@ func Make(c *Config) (*Group, error) {
 	return g, nil
 }
 
+// Check tells whether the host can do what the configuration asks for, without making anything.
+func Check() error {
+	_, err := find()
+	return err
+}
+
 // find looks for the mounted resctrl filesystem.
 func find() (string, error) {
 	all, err := mountinfo.GetMounts(mountinfo.FSTypeFilter("resctrl"))
@@ -160,6 +166,15 @@ func schemata(s *specs.LinuxIntelRdt) []schema {
 		all = append(all, schema{"schemata", strings.Join(s.Schemata, "\n")})
 	}
 	return all
+}
+
+// Schemata is what is written to the file schemata of a group, "" for nothing.
+func Schemata(s *specs.LinuxIntelRdt) string {
+	var b strings.Builder
+	for _, part := range schemata(s) {
+		b.WriteString(part.text + "\n")
+	}
+	return b.String()
 }
 
 func (g *Group) writeSchemata(text string) error {

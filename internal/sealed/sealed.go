@@ -32,7 +32,7 @@ func Self(hidden bool) (*os.File, error) {
 	}
 	f, err := memfd(hidden)
 	if err != nil {
-		err = fault.New(fault.Internal, "", fmt.Errorf("seal a copy of mydocker: %w", err))
+		err = fault.New(fault.System, "", fmt.Errorf("seal a copy of mydocker: %w", err))
 		if b, _ := os.ReadFile("/proc/sys/vm/memfd_noexec"); len(b) > 0 && b[0] == '2' {
 			return nil, fault.Hint(err, "sysctl vm.memfd_noexec is 2, which forbids to execute what is in memory only")
 		}

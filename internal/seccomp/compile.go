@@ -106,7 +106,13 @@ func (c *compiler) ret(name specs.LinuxSeccompAction, errno *uint) (uint32, erro
 	return ret, nil
 }
 
+// setFlags takes the flags of a profile. One that speaks of none lets the CPU bypass stores speculatively, as kernels
+// from 5.16 do for every filter (2f46993d83ff): before, a filter slowed its program down by that alone. runc does the
+// same. An empty list is none.
 func (c *compiler) setFlags(list []specs.LinuxSeccompFlag) error {
+	if list == nil {
+		c.flags = unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW
+	}
 	for i, name := range list {
 		value := flag(name)
 		if value == 0 {

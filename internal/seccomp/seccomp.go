@@ -89,16 +89,22 @@ func Compile(p *specs.LinuxSeccomp, native string) (*Filter, error) {
 	return f, nil
 }
 
-// Load loads the filter on the calling thread, with one system call (seccomp(2)). It returns the descriptor of the
-// listener for a filter that notifies, else -1.
+// LoadFlags are the flags that Load gives to seccomp(2).
 //
 // SECCOMP_FILTER_FLAG_TSYNC is left out: whoever loads the filter executes a program next, which leaves this thread
 // alone, and until then the other threads, those of the Go runtime, must be able to go on.
-func (f *Filter) Load() (listener int, err error) {
+func (f *Filter) LoadFlags() uint32 {
 	flags := f.Flags &^ unix.SECCOMP_FILTER_FLAG_TSYNC
 	if f.Notify {
 		flags |= unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
 	}
+	return flags
+}
+
+// Load loads the filter on the calling thread, with one system call (seccomp(2)). It returns the descriptor of the
+// listener for a filter that notifies, else -1.
+func (f *Filter) Load() (listener int, err error) {
+	flags := f.LoadFlags()
 	prog := unix.SockFprog{Len: uint16(f.Len()), Filter: (*unix.SockFilter)(unsafe.Pointer(&f.Program[0]))}
 	n, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, uintptr(flags), uintptr(unsafe.Pointer(&prog)))
 	if errno != 0 {

@@ -13,6 +13,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"mydocker/internal/fault"
 )
 
 // Catcher has the signals of this process. There is one at a time.
@@ -22,7 +24,7 @@ type Catcher struct {
 }
 
 // ErrAborted says that the command was told to end.
-var ErrAborted = errors.New("interrupted by a signal")
+var ErrAborted error = &fault.Error{Code: fault.Interrupted, Err: errors.New("interrupted by a signal")}
 
 // handlerFD is the descriptor that the handler writes to.
 var handlerFD uintptr //nolint:unused // by the handler, in assembly

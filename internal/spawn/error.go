@@ -69,8 +69,8 @@ func hint(err error, e *Error) error {
 	case unix.EPERM:
 		return fault.Hint(err, refusal(user))
 	case unix.ENOSPC, unix.EUSERS:
-		if user && isSet("user/max_user_namespaces", "0") {
-			return fault.Hint(err, "user namespaces are disabled: sysctl user.max_user_namespaces is 0")
+		if names := exhausted(e.Op); names != "" {
+			return fault.Hint(err, "these namespaces are disabled: "+names+" is 0 (sysctl)")
 		}
 		return fault.Hint(err, "the limit of namespaces is reached: see the sysctls user.max_*_namespaces; they nest at most 32 deep")
 	case unix.EAGAIN:

@@ -10,19 +10,23 @@ import (
 // later are the namespaces that are unshared once the process is root of its user namespace.
 const later = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWNET | unix.CLONE_NEWCGROUP | unix.CLONE_NEWPID
 
-// flags are the CLONE_NEW* flags of the types of namespaces.
+// namespaceFlags are those of all namespaces.
+const namespaceFlags = later | unix.CLONE_NEWUSER | unix.CLONE_NEWTIME
+
+// flags are the CLONE_NEW* flags of the types of namespaces, and their names in /proc/PID/ns.
 var flags = [...]struct {
 	kind specs.LinuxNamespaceType
 	flag uintptr
+	file string
 }{
-	{specs.UserNamespace, unix.CLONE_NEWUSER},
-	{specs.PIDNamespace, unix.CLONE_NEWPID},
-	{specs.MountNamespace, unix.CLONE_NEWNS},
-	{specs.UTSNamespace, unix.CLONE_NEWUTS},
-	{specs.IPCNamespace, unix.CLONE_NEWIPC},
-	{specs.NetworkNamespace, unix.CLONE_NEWNET},
-	{specs.CgroupNamespace, unix.CLONE_NEWCGROUP},
-	{specs.TimeNamespace, unix.CLONE_NEWTIME},
+	{specs.UserNamespace, unix.CLONE_NEWUSER, "user"},
+	{specs.PIDNamespace, unix.CLONE_NEWPID, "pid"},
+	{specs.MountNamespace, unix.CLONE_NEWNS, "mnt"},
+	{specs.UTSNamespace, unix.CLONE_NEWUTS, "uts"},
+	{specs.IPCNamespace, unix.CLONE_NEWIPC, "ipc"},
+	{specs.NetworkNamespace, unix.CLONE_NEWNET, "net"},
+	{specs.CgroupNamespace, unix.CLONE_NEWCGROUP, "cgroup"},
+	{specs.TimeNamespace, unix.CLONE_NEWTIME, "time"},
 }
 
 // FlagOf is the CLONE_NEW* flag of a type, or 0, with which setns takes a namespace of any type.
@@ -35,9 +39,19 @@ func FlagOf(t specs.LinuxNamespaceType) uintptr {
 	return 0
 }
 
+// TypesOf lists the namespaces among the CLONE_NEW* flags.
+func TypesOf(f uintptr) (types []specs.LinuxNamespaceType) {
+	for i := range flags {
+		if f&flags[i].flag != 0 {
+			types = append(types, flags[i].kind)
+		}
+	}
+	return types
+}
+
 // flagNames names the namespaces among f, for errors.
 func flagNames(f uintptr) string {
-	f &= later | unix.CLONE_NEWUSER | unix.CLONE_NEWTIME
+	f &= namespaceFlags
 	var b strings.Builder
 	for i := range flags {
 		if f&flags[i].flag != 0 {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -18,41 +17,77 @@ import (
 // privileged may map his own IDs alone, and then has to deny setgroups inside; for more the set-user-ID programs
 // newuidmap and newgidmap ask /etc/subuid and /etc/subgid. A map without lines is not written.
 func WriteMaps(pid int, uids, gids []specs.LinuxIDMapping, privileged bool) error {
-	dir := "/proc/" + strconv.Itoa(pid) + "/"
-	switch {
-	case privileged || os.Geteuid() == 0:
-		return writeBoth(dir, uids, gids)
-	case single(uids, os.Geteuid()) && single(gids, os.Getegid()):
-		// The kernel asks that who cannot set groups outside gives it up inside, too.
-		if len(gids) > 0 {
-			if err := os.WriteFile(dir+"setgroups", []byte("deny"), 0); err != nil {
-				return mapError("linux.gidMappings", "deny setgroups", err)
-			}
+	for _, w := range mapWrites(uids, gids, privileged) {
+		if err := w.do(pid); err != nil {
+			return err
 		}
-		return writeBoth(dir, uids, gids)
 	}
-	if err := helper("newuidmap", "linux.uidMappings", pid, uids); err != nil {
-		return err
-	}
-	return helper("newgidmap", "linux.gidMappings", pid, gids)
+	return nil
 }
 
-func writeBoth(dir string, uids, gids []specs.LinuxIDMapping) error {
-	if err := writeMap(dir+"uid_map", "linux.uidMappings", uids); err != nil {
-		return err
-	}
-	return writeMap(dir+"gid_map", "linux.gidMappings", gids)
+// mapWrite is a file of /proc/PID that is written, or a program that does it.
+type mapWrite struct {
+	file, field string
+	helper      string // newuidmap or newgidmap, "" to write the file
+	ids         []specs.LinuxIDMapping
 }
 
-func writeMap(path, field string, m []specs.LinuxIDMapping) error {
-	if len(m) == 0 {
-		return nil
+func mapWrites(uids, gids []specs.LinuxIDMapping, privileged bool) []mapWrite {
+	uid := mapWrite{file: "uid_map", field: "linux.uidMappings", ids: uids}
+	gid := mapWrite{file: "gid_map", field: "linux.gidMappings", ids: gids}
+	list := make([]mapWrite, 0, 3)
+	if !privileged && os.Geteuid() != 0 {
+		if single(uids, os.Geteuid()) && single(gids, os.Getegid()) {
+			// The kernel asks that who cannot set groups outside gives it up inside, too.
+			if len(gids) > 0 {
+				list = append(list, mapWrite{file: "setgroups", field: gid.field})
+			}
+		} else {
+			uid.helper, gid.helper = "newuidmap", "newgidmap"
+		}
 	}
-	err := os.WriteFile(path, lines(m), 0)
+	for _, w := range [...]mapWrite{uid, gid} {
+		if len(w.ids) > 0 {
+			list = append(list, w)
+		}
+	}
+	return list
+}
+
+// MapText is a part of WriteMaps in words.
+type MapText struct{ Text, Field, Lines string }
+
+// ExplainMaps says what WriteMaps would do.
+func ExplainMaps(uids, gids []specs.LinuxIDMapping, privileged bool) (all []MapText) {
+	for _, w := range mapWrites(uids, gids, privileged) {
+		text := "write " + w.file
+		if w.helper != "" {
+			text = "have " + w.helper + " write " + w.file
+		}
+		all = append(all, MapText{text, w.field, string(w.content())})
+	}
+	return all
+}
+
+func (w *mapWrite) content() []byte {
+	if w.file == "setgroups" {
+		return []byte("deny")
+	}
+	return lines(w.ids)
+}
+
+func (w *mapWrite) do(pid int) error {
+	if w.helper != "" {
+		return helper(w.helper, w.field, pid, w.ids)
+	}
+	err := os.WriteFile("/proc/"+strconv.Itoa(pid)+"/"+w.file, w.content(), 0)
 	if err == nil {
 		return nil
 	}
-	what := mapError(field, "write "+filepath.Base(path), err)
+	if w.file == "setgroups" {
+		return mapError(w.field, "deny setgroups", err)
+	}
+	what := mapError(w.field, "write "+w.file, err)
 	switch cause(err) {
 	case unix.EINVAL:
 		return fault.Hint(what, "ranges must not be empty or overlap, and there may be 340 of them, in less than 4096 bytes")
@@ -84,9 +119,6 @@ func lines(m []specs.LinuxIDMapping) []byte {
 
 // helper runs newuidmap or newgidmap.
 func helper(name, field string, pid int, m []specs.LinuxIDMapping) error {
-	if len(m) == 0 {
-		return nil
-	}
 	path, err := find(name)
 	if err != nil {
 		return fault.Hint(fault.New(fault.Namespace, field, err), helperHint)

@@ -68,23 +68,13 @@ type Process struct {
 // Starts at the same time work, but until its execve each child holds the ends of the others open: one whose parent
 // dies just then is not told.
 func (c *Command) Start() (*Process, error) {
-	s, err := c.prepare()
+	s, err := c.assemble()
 	if err != nil {
 		return nil, err
 	}
 	defer s.close()
-	early := s.early()
-	s.wait()
-	s.namespaces(c.New &^ early)
-	if err := s.files(); err != nil {
-		return nil, err
-	}
-	s.again(c.New &^ early)
-	if err := s.exec(); err != nil {
-		return nil, err
-	}
 	dumpable, _ := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
-	if err := s.clone(early); err != nil {
+	if err := s.clone(s.early()); err != nil {
 		return nil, err
 	}
 	defer undump(dumpable)
@@ -95,6 +85,27 @@ func (c *Command) Start() (*Process, error) {
 	}
 	p := s.process
 	return &p, nil
+}
+
+// assemble makes the program of the child. The caller closes it.
+func (c *Command) assemble() (*spawn, error) {
+	s, err := c.prepare()
+	if err != nil {
+		return nil, err
+	}
+	early := s.early()
+	s.wait()
+	s.namespaces(c.New &^ early)
+	if err := s.files(); err != nil {
+		s.close()
+		return nil, err
+	}
+	s.again(c.New &^ early)
+	if err := s.exec(); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
 }
 
 // spawn is a Command while it is started.

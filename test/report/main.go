@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"sort"
 	"strings"
 	"syscall"
@@ -59,16 +60,13 @@ func run(skips string, args []string) error {
 			fmt.Printf("FAIL %s\n%s", p, r.output[p+" "])
 		}
 	}
-	unexpected, err := r.unexpectedSkips(skips)
+	unexpected, err := r.reportSkips(skips)
 	if err != nil {
 		return err
 	}
-	for _, s := range unexpected {
-		fmt.Println("UNEXPECTED SKIP", s)
-	}
 	fmt.Printf("%d passed, %d failed, %d flaky, %d skipped\n", r.passed, failed, flaky, len(r.skipped))
-	if failed > 0 || len(unexpected) > 0 {
-		return fmt.Errorf("%d failed, %d skips that .ci/skips does not expect", failed, len(unexpected))
+	if failed > 0 || unexpected > 0 {
+		return fmt.Errorf("%d failed, %d skips that %s does not expect", failed, unexpected, skips)
 	}
 	if r.passed == 0 {
 		return fmt.Errorf("no test has run")
@@ -182,37 +180,51 @@ func again(args []string, name string) bool {
 	return exec.Command("go", append([]string{"test"}, flags...)...).Run() == nil
 }
 
-// unexpectedSkips are those that no line of the file matches.
-func (r *results) unexpectedSkips(file string) ([]string, error) {
+// expectation is a line of the file of expected skips.
+type expectation struct {
+	pattern *regexp.Regexp
+	why     string
+}
+
+// reportSkips prints the skipped tests, each with the reason that the file has, and counts those that no line matches.
+func (r *results) reportSkips(file string) (unexpected int, err error) {
 	if file == "" {
-		return nil, nil
+		return 0, nil
 	}
+	expected, err := readExpectations(file)
+	if err != nil {
+		return 0, err
+	}
+	sort.Strings(r.skipped)
+	for _, s := range r.skipped {
+		_, test, _ := strings.Cut(s, " ")
+		i := slices.IndexFunc(expected, func(e expectation) bool { return e.pattern.MatchString(test) })
+		if i < 0 {
+			unexpected++
+			fmt.Printf("UNEXPECTED SKIP %s\n%s", s, r.output[s])
+			continue
+		}
+		fmt.Printf("skipped %s: %s\n", s, expected[i].why)
+	}
+	return unexpected, nil
+}
+
+func readExpectations(file string) ([]expectation, error) {
 	b, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
-	var expected []*regexp.Regexp
+	var expected []expectation
 	for line := range strings.Lines(string(b)) {
-		fields := strings.Fields(line)
-		if len(fields) == 0 || strings.HasPrefix(line, "#") {
+		name, why, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if name == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		pattern, err := regexp.Compile("^(?:" + fields[0] + ")$")
+		pattern, err := regexp.Compile("^(?:" + name + ")$")
 		if err != nil {
 			return nil, err
 		}
-		expected = append(expected, pattern)
+		expected = append(expected, expectation{pattern, why})
 	}
-	var unexpected []string
-	for _, s := range r.skipped {
-		_, test, _ := strings.Cut(s, " ")
-		known := false
-		for _, p := range expected {
-			known = known || p.MatchString(test)
-		}
-		if !known {
-			unexpected = append(unexpected, s)
-		}
-	}
-	return unexpected, nil
+	return expected, nil
 }

@@ -16,10 +16,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func commands() map[string]func(*testscript.TestScript, bool, []string) {
+// Commands are what scripts have beside testscript's own.
+func Commands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"bundle": bundle, "set": set, "retry": retry, "status": status, "code": code, "busybox": busybox, "json": jsonValue, "pty": ptyCommand,
-		"setns": setFrom("linux.namespaces"), "setseccomp": setFrom("linux.seccomp"), "refuse": refuse, "criu": criu,
+		"setns": setFrom("linux.namespaces"), "setseccomp": setFrom("linux.seccomp"), "refuse": refuse, "broken": broken, "criu": criu,
+		"cgroup": findCgroup, "devprogs": devicePrograms,
 	}
 }
 
@@ -75,6 +77,7 @@ func change(ts *testscript.TestScript, dir string, sets []string) {
 	ts.Check(err)
 	var config any
 	ts.Check(json.Unmarshal(b, &config))
+	removeUser(config)
 	for _, s := range sets {
 		path, value, ok := strings.Cut(s, "=")
 		if !ok {
@@ -93,6 +96,7 @@ func change(ts *testscript.TestScript, dir string, sets []string) {
 }
 
 func write(ts *testscript.TestScript, dir string, config any) {
+	addUser(config)
 	b, err := json.MarshalIndent(config, "", "\t")
 	ts.Check(err)
 	ts.Check(os.WriteFile(filepath.Join(dir, "config.json"), b, 0o644))
@@ -252,8 +256,8 @@ func jsonValue(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// condition answers the conditions of the scripts.
-func condition(cond string) (bool, error) {
+// Condition answers the conditions of the scripts.
+func Condition(cond string) (bool, error) {
 	switch cond {
 	case "root":
 		return os.Geteuid() == 0, nil
@@ -267,7 +271,13 @@ func condition(cond string) (bool, error) {
 		works, _ := criuWorks()
 		return works, nil
 	case "systemd":
-		return strings.Contains(os.Getenv("RUNTIME_FLAGS"), "--systemd-cgroup"), nil
+		return usesSystemd(), nil
+	case "limits":
+		return os.Geteuid() == 0 || usesSystemd(), nil
+	case "hugepages":
+		b, err := os.ReadFile("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages")
+		n, _ := strconv.Atoi(strings.TrimSpace(string(b)))
+		return err == nil && n >= 4, nil
 	}
 	if path, ok := strings.CutPrefix(cond, "file:"); ok {
 		_, err := os.Stat(path)
@@ -282,6 +292,8 @@ func condition(cond string) (bool, error) {
 	}
 	return false, fmt.Errorf("unknown condition %s", cond)
 }
+
+func usesSystemd() bool { return strings.Contains(os.Getenv("RUNTIME_FLAGS"), "--systemd-cgroup") }
 
 // DefaultConfig is what a script's bundle begins with.
 func DefaultConfig() map[string]any {

@@ -80,8 +80,8 @@ func leftMounts(dir string) []string {
 	return left
 }
 
-// removeLeftovers keeps one failed script from failing others.
-func removeLeftovers(prefix, dir string) {
+// RemoveLeftovers ends and removes what Leftovers lists, so that one failure does not cause others.
+func RemoveLeftovers(prefix, dir string) {
 	for _, pid := range processes(prefix) {
 		_ = unix.Kill(pid, unix.SIGKILL)
 	}

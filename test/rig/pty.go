@@ -25,6 +25,7 @@ import (
 //	size R C      changes the size of the terminal, as a window manager does
 //	signal NAME   signals the command: TERM, INT, … or a number
 //	file PATH     waits until a file is there
+//	run COMMAND   runs a shell command beside it
 //	raw, cooked   the terminal has to be (or become) so
 //	exit N        the command has to end with this code; 128+n for signal n
 //
@@ -62,7 +63,7 @@ func startOnTerminal(ts *testscript.TestScript, args []string) *conversation {
 	}
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir = ts.MkAbs(".")
-	cmd.Env = []string{"PATH=" + ts.Getenv("PATH"), "STATE=" + ts.Getenv("STATE"), "HOME=" + ts.Getenv("HOME"), "XDG_RUNTIME_DIR=" + ts.Getenv("XDG_RUNTIME_DIR")}
+	cmd.Env = []string{"PATH=" + ts.Getenv("PATH"), "STATE=" + ts.Getenv("STATE"), "HOME=" + ts.Getenv("HOME"), "XDG_RUNTIME_DIR=" + ts.Getenv("XDG_RUNTIME_DIR"), "RUNTIME=" + ts.Getenv("RUNTIME"), "TERM=" + ts.Getenv("TERM")}
 	if filepath.Base(args[0]) == args[0] {
 		cmd.Path = filepath.Join(ts.Getenv("BIN"), args[0])
 	}
@@ -151,6 +152,8 @@ func (c *conversation) do(line string) error {
 			s = unix.Signal(n)
 		}
 		return c.cmd.Process.Signal(s)
+	case "run":
+		return command(c.cmd.Dir, "timeout", "30", "sh", "-c", rest)
 	case "file":
 		return c.until(func() bool {
 			_, err := os.Stat(filepath.Join(c.cmd.Dir, rest))

@@ -38,6 +38,8 @@ func Build(dir string) (*Binaries, error) {
 		if err := command(root, "make", "-s", "mydocker", "OUT="+b.Runtime); err != nil {
 			return nil, err
 		}
+	} else if err := os.Symlink(b.Runtime, filepath.Join(dir, "mydocker")); err != nil {
+		return nil, err
 	}
 	payload := filepath.Join(dir, "payload")
 	if given := os.Getenv("PAYLOAD"); given != "" {
@@ -111,8 +113,8 @@ func Run(t *testing.T, b *Binaries, dir string) {
 		RequireUniqueNames:  true,
 		ContinueOnError:     false,
 		Setup:               func(env *testscript.Env) error { return setup(env, b) },
-		Condition:           condition,
-		Cmds:                commands(),
+		Condition:           Condition,
+		Cmds:                Commands(),
 	})
 }
 
@@ -154,7 +156,7 @@ func cleanUp(env *testscript.Env, b *Binaries, state, prefix string) {
 	}
 	if left := Leftovers(prefix, env.WorkDir); len(left) > 0 {
 		env.T().Log("left over:\n", strings.Join(left, "\n"))
-		removeLeftovers(prefix, env.WorkDir)
+		RemoveLeftovers(prefix, env.WorkDir)
 		env.T().FailNow()
 	}
 }

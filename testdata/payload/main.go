@@ -58,6 +58,7 @@ func init() {
 		"fork":     fork,
 		"child":    child,
 		"orphan":   orphan,
+		"ramdisk":  ramdisk,
 		"sched":    sched,
 		"getxattr": getxattr,
 		"recvtty":  recvTTY,
@@ -72,6 +73,10 @@ func init() {
 		"unshare":  unshare,
 		"connect":  connect,
 		"busy":     busy,
+		"huge":     huge,
+		"disk":     disk,
+		"mkdir":    func(a []string) error { return os.Mkdir(a[0], 0o755) },
+		"mute":     mute,
 		"exe":      exe,
 		"counter":  counter,
 		"past":     past,
@@ -365,6 +370,52 @@ func memory(a []string) error {
 	}
 	fmt.Println("touched", a[0])
 	return nil
+}
+
+// huge touches N pages of 2 MiB.
+func huge(a []string) error {
+	b, err := unix.Mmap(-1, 0, number(a[0])<<21, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_HUGETLB|unix.MAP_HUGE_2MB)
+	if err != nil {
+		return os.NewSyscallError("mmap", err)
+	}
+	for i := 0; i < len(b); i += 1 << 21 {
+		b[i] = 1
+	}
+	fmt.Println("huge pages", a[0])
+	return nil
+}
+
+// disk writes N MiB to a file past the page cache, and says how many whole seconds that took.
+func disk(a []string) error {
+	fd, err := unix.Open(a[0], unix.O_CREAT|unix.O_WRONLY|unix.O_DIRECT|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return &os.PathError{Op: "open", Path: a[0], Err: err}
+	}
+	block, err := unix.Mmap(-1, 0, 1<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	if err != nil {
+		return err
+	}
+	begin := time.Now()
+	for range number(a[1]) {
+		if _, err := unix.Write(fd, block); err != nil {
+			return &os.PathError{Op: "write", Path: a[0], Err: err}
+		}
+	}
+	fmt.Println("seconds", int(time.Since(begin).Seconds()))
+	return nil
+}
+
+// mute listens on a stream socket and never answers.
+func mute(a []string) error {
+	l, err := net.Listen("unix", a[0])
+	if err != nil {
+		return err
+	}
+	for {
+		if _, err := l.Accept(); err != nil {
+			return err
+		}
+	}
 }
 
 // fork starts N processes that sleep, and says how many it could.

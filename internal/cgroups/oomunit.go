@@ -1,0 +1,100 @@
+package cgroups
+
+import (
+	"encoding/binary"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// lastWord is how long the watcher of a unit may take to tell what it has seen.
+const lastWord = 2 * time.Second
+
+// FollowOOM returns what OOM is to be asked by once the container's process has ended. The counters of a unit's v2
+// cgroup have to be watched for it: systemd removes the cgroup the moment that it is empty.
+func (c *Cgroup) FollowOOM() func() (kills, limit uint64, err error) {
+	if c.saved.Unit == nil || c.saved.Layout != V2 {
+		return c.OOM
+	}
+	w := &oomWatcher{c: c, done: make(chan struct{})}
+	f, err := watchInotify(c.main().dir())
+	if err != nil {
+		return c.OOM
+	}
+	w.look()
+	go w.run(f)
+	return func() (uint64, uint64, error) {
+		if kills, limit, err := c.OOM(); err == nil {
+			return kills, limit, nil
+		}
+		select {
+		case <-w.done:
+		case <-time.After(lastWord):
+		}
+		_ = f.Close()
+		<-w.done
+		return w.kills, w.limit, nil
+	}
+}
+
+// oomWatcher reads the counters whenever the kernel says that they have changed.
+type oomWatcher struct {
+	c            *Cgroup
+	kills, limit uint64        // the last time that the cgroup was there
+	above        uint64        // kills in the slice, at that time
+	done         chan struct{} // closed when the cgroup is gone, or nobody asks any more
+}
+
+// look reads the counters, and tells whether they are still there.
+func (w *oomWatcher) look() bool {
+	kills, limit, err := w.c.OOM()
+	if err != nil || !w.c.Exists() {
+		return false
+	}
+	w.kills, w.limit, w.above = kills, limit, w.killsAbove()
+	return true
+}
+
+func (w *oomWatcher) run(f *os.File) {
+	defer close(w.done)
+	buf := make([]byte, 4096)
+	for {
+		n, err := f.Read(buf)
+		if err != nil {
+			return
+		}
+		if w.look() {
+			continue
+		}
+		// Too late for its own counters. Those above have its kills, too.
+		if above := w.killsAbove(); memoryEvent(buf[:n]) && above > w.above {
+			w.kills += above - w.above
+		}
+		return
+	}
+}
+
+// killsAbove counts the kills in the slice: memory.events counts those of all below.
+func (w *oomWatcher) killsAbove() uint64 {
+	h := w.c.main()
+	text, err := readFile(h.Mount + strings.TrimSuffix(parent(h.Path), "/") + "/memory.events")
+	if err != nil {
+		return 0
+	}
+	return counter(text, "oom_kill")
+}
+
+// memoryEvent tells whether there is one of memory.events among the events of inotify(7): it was watched first.
+func memoryEvent(events []byte) bool {
+	const memoryWatch = 1
+	for len(events) >= unix.SizeofInotifyEvent {
+		if binary.NativeEndian.Uint32(events) == memoryWatch {
+			return true
+		}
+		length := binary.NativeEndian.Uint32(events[12:])
+		events = events[min(len(events), unix.SizeofInotifyEvent+int(length)):]
+	}
+	return false
+}

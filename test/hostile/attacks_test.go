@@ -1,0 +1,32 @@
+package hostile
+
+// attacks is the table: the first of each group names the vulnerability that the attack was made for.
+var attacks = []attack{
+	{name: "numeric-names", cves: []string{"CVE-2016-3697", "CVE-2026-30892"}, what: "numeric names, junk as a user", do: numericNames},
+	{name: "trace-joining", cves: []string{"CVE-2016-9962"}, what: "ptrace, memory and descriptors of a joining process", do: traceJoining},
+	{name: "overwrite-binary", cves: []string{"CVE-2019-5736"}, what: "the host's binary, through /proc/self/exe", do: overwriteBinary},
+	{name: "covered-proc", cves: []string{"CVE-2019-16884"}, what: "a volume led over /proc by a link", do: coveredProc},
+	{name: "linked-targets", cves: []string{"CVE-2019-18837"}, what: "targets of mounts are links that lead out", do: linkedTargets},
+	{name: "linked-proc", cves: []string{"CVE-2019-19921", "CVE-2023-27561", "CVE-2023-28642", "CVE-2025-54867"}, what: "/proc or /sys is a link", do: linkedProc},
+	{name: "exchanged-proc", cves: []string{"CVE-2019-19921"}, what: "/proc is exchanged, racing", race: true, do: exchangedProc},
+	{name: "exchanged-target", cves: []string{"CVE-2021-30465"}, what: "a mount's target is exchanged, racing", race: true, do: exchangedTarget},
+	{name: "oversized-fields", cves: []string{"CVE-2021-43784"}, what: "oversized fields, and such with NUL", do: oversizedFields},
+	{name: "inheritable", cves: []string{"CVE-2022-24769", "CVE-2022-27650", "CVE-2022-29162", "CVE-2025-27612"}, what: "inheritable capabilities", do: inheritable},
+	{name: "writable-cgroup", cves: []string{"CVE-2023-25809"}, what: "rootless, /sys is a bind of the host's: cgroups are writable", do: writableCgroup},
+	{name: "leaked-cwd", cves: []string{"CVE-2024-21626"}, what: "cwd through /proc/self/fd/N", do: leakedCwd},
+	{name: "leaked-program", cves: []string{"CVE-2024-21626"}, what: "the program through /proc/self/fd/N, leaked descriptors", do: leakedProgram},
+	{name: "exchanged-mkdir", cves: []string{"CVE-2024-45310"}, what: "what is made for a mount, racing", race: true, do: exchangedMkdir},
+	{name: "written-links", cves: []string{"CVE-2025-24965"}, what: "files, devices and directories made through links", do: writtenLinks},
+	{name: "swapped-null", cves: []string{"CVE-2025-31133", "CVE-2025-62161"}, what: "/dev/null is a link: a mask shows a file", do: swappedNull},
+	{name: "swapped-null-at-once", cves: []string{"CVE-2025-31133"}, what: "/dev/null is swapped right before the masks", do: swappedNullAtOnce},
+	{name: "exchanged-null", cves: []string{"CVE-2025-31133"}, what: "/dev/null is exchanged, racing", race: true, do: exchangedNull},
+	{name: "swapped-console", cves: []string{"CVE-2025-52565"}, what: "/dev/pts/N is a link: the console shows a file", do: swappedConsole},
+	{name: "redirected-sysctl", cves: []string{"CVE-2025-52881", "CVE-2025-62596"}, what: "writes to /proc are led elsewhere", do: redirectedSysctl},
+	{name: "exchanged-sysctl", cves: []string{"CVE-2025-52881"}, what: "/proc is exchanged before sysctls, racing", race: true, do: exchangedSysctl},
+	{name: "linked-dev", cves: []string{"CVE-2026-47766", "CVE-2026-41579"}, what: "/dev is a link to a directory of the host", do: linkedDev},
+	{name: "unlisted-devices", cves: []string{"devices"}, what: "nodes of devices that nobody allowed", do: unlistedDevices},
+	{name: "no-pivot", cves: []string{"no-pivot"}, what: "climbing out, and a procfs without masks", do: noPivot},
+	{name: "cgroup-paths", cves: []string{"cgroup paths"}, what: "`..` in the paths of cgroups", do: cgroupPaths},
+	{name: "odd-ids", cves: []string{"ids"}, what: "ids that are paths, flags, or too long", do: oddIDs},
+	{name: "keyring", cves: []string{"keyring"}, what: "the caller's session keyring", do: sessionKeyring},
+}

@@ -1,0 +1,73 @@
+package test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// event is an event of Chrome's trace format, times in microseconds.
+type event struct {
+	Name, Ph string
+	Dur      float64
+	Begin    float64 `json:"ts"`
+	Pid, Tid int
+}
+
+// A trace has the phases of the runtime and of init in their order, and each within the one that it is part of.
+func TestTrace(t *testing.T) {
+	needRoot(t)
+	s := newSite(t, "payload", "true")
+	file := filepath.Join(t.TempDir(), "trace.json")
+	s.must("--trace", file, "run", "--bundle", s.bundle, s.id(0))
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []event
+	if err := json.Unmarshal(b, &all); err != nil {
+		t.Fatal(err)
+	}
+	runtime, init := all[0].Pid, all[1].Pid
+	at := map[string]event{}
+	last := 0.0
+	for _, e := range all {
+		if e.Ph == "M" {
+			continue
+		}
+		if e.Ph != "X" || e.Begin < last || e.Dur < 0 || e.Tid != e.Pid || e.Pid != runtime && e.Pid != init {
+			t.Errorf("event %+v", e)
+		}
+		last = e.Begin
+		name, _, _ := strings.Cut(e.Name, " (")
+		at[name] = e
+	}
+	inOrder(t, at, runtime, "read bundle", "plan", "make state directory", "make cgroup", "make FIFOs", "seal binary",
+		"spawn init", "send plan", "serve init", "start", "wait for the program's end", "delete")
+	inOrder(t, at, init, "start Go", "receive plan", "root filesystem "+s.bundle+"/rootfs", "mount proc at /proc",
+		"wait for the runtime's hooks", "pivot_root", "wait for limits", "become user 0, group 0, groups []", "execute program")
+	for part, whole := range map[string]string{
+		"join cgroup": "spawn init", "set limits": "serve init", "set rlimits": "serve init", "execute program": "start",
+		"mount proc at /proc": "serve init", "pivot_root": "serve init",
+	} {
+		in, out := at[part], at[whole]
+		if in.Begin < out.Begin || in.Begin+in.Dur > out.Begin+out.Dur {
+			t.Errorf("%s %+v is not within %s %+v", part, in, whole, out)
+		}
+	}
+}
+
+// inOrder checks that each phase of a process begins when the one before it has ended.
+func inOrder(t *testing.T, at map[string]event, pid int, names ...string) {
+	t.Helper()
+	end := 0.0
+	for _, name := range names {
+		e, ok := at[name]
+		if !ok || e.Pid != pid || e.Begin < end {
+			t.Errorf("%s: %+v, there %v, not before %f", name, e, ok, end)
+		}
+		end = e.Begin + e.Dur
+	}
+}
