@@ -40,10 +40,16 @@ race:
 # A line of output says what ran in each mode. VM_TIME is for one mode.
 VM_MODES ?= root systemd rootless
 VM_TIME  ?= 20m
+VM_RUN   ?= TestScripts
 .PHONY: test-vm
 test-vm: packages
 	test/vm/build-image
-	GO=$(GO) VM_TIME=$(VM_TIME) test/vm/suite $(VM_MODES)
+	GO=$(GO) VM_TIME=$(VM_TIME) VM_RUN='$(VM_RUN)' test/vm/suite $(VM_MODES)
+
+# Checkpoint and restore, where criu works. They take some minutes.
+.PHONY: criu
+criu:
+	CRIU=1 $(GO) test $(TESTFLAGS) -timeout 20m -v -run 'TestScripts/^checkpoint' .
 
 .PHONY: storm
 storm: packages
@@ -54,6 +60,11 @@ FUZZ ?= 1000x
 .PHONY: fuzz
 fuzz:
 	FUZZ=$(FUZZ) .ci/fuzz
+
+# The pictures of the README, as root, from real runs.
+.PHONY: pictures
+pictures: packages
+	docs/draw/pictures
 
 .PHONY: vet
 vet:

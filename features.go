@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"mydocker/internal/bundle"
+	"mydocker/internal/criu"
 	"mydocker/internal/seccomp"
 	"mydocker/libinit"
 )
@@ -52,9 +53,9 @@ func supported() *features.Features {
 				KnownFlags: seccomp.Flags(), SupportedFlags: seccomp.SupportedFlags(),
 			},
 		},
-		Annotations: map[string]string{"org." + name + ".version": version},
-		// systemd takes the properties as they are; bundle names a directory to tools.
-		PotentiallyUnsafeConfigAnnotations: []string{"bundle", "org.systemd.property."},
+		Annotations: map[string]string{"org." + name + ".version": version, "org." + name + ".checkpoint.enabled": "true"},
+		// systemd takes the properties as they are; bundle names a directory to tools; criu reads any file.
+		PotentiallyUnsafeConfigAnnotations: []string{"bundle", "org.systemd.property.", criu.ConfigAnnotation},
 	}
 	if commit != "" {
 		f.Annotations["org."+name+".commit"] = commit

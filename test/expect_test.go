@@ -158,7 +158,7 @@ func (e *expectation) step(s *explainedStep) {
 		e.openProc()
 		e.add("open_tree /dev/pts/0 recursive=false")
 		e.add("move_mount /dev/console")
-	case "Sysctls":
+	case "Sysctls", "NullStreams": // the standard input of a test is /dev/null
 		e.openProc()
 	case "Hostname":
 		e.add("sethostname %s", strings.TrimPrefix(s.Text, "set hostname "))

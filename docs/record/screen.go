@@ -90,7 +90,7 @@ func (t *screen) newline() {
 		t.row++
 		return
 	}
-	t.cells = append(t.cells[1:], make([]cell, t.columns))
+	t.cells = append(t.cells[1:len(t.cells):len(t.cells)], make([]cell, t.columns))
 }
 
 // escape takes a control sequence: ESC [, parameters, a letter.
@@ -140,6 +140,7 @@ func (t *screen) second(on bool) {
 		return
 	}
 	t.cells, t.row, t.column = t.main, t.mainRow, t.mainColumn
+	t.main = nil
 }
 
 func (s *style) set(n int) {

@@ -63,6 +63,9 @@ func run(b *strings.Builder, column int, cells []cell) {
 	if shown == "" {
 		return
 	}
+	begin := len(shown)
+	shown = strings.TrimLeft(shown, " ")
+	column += begin - len(shown)
 	width := float64(len([]rune(shown))) * charWidth
 	shown = strings.ReplaceAll(shown, " ", "\u00a0") // others are drawn as one
 	fmt.Fprintf(b, `<text x="%.1f" y="13" textLength="%.1f"%s>%s</text>`, float64(column)*charWidth, width, s.class(), html.EscapeString(shown))
@@ -93,21 +96,23 @@ const styleSheet = `text{font:14px ui-monospace,SFMono-Regular,Menlo,Consolas,"D
 .b{font-weight:bold}.d{opacity:.6}.i{fill:#d8dee9}.v{fill:#1e222a}.c31{fill:#ff6c6b}.c33{fill:#ecbe7b}
 `
 
-// film is the whole recording: the frames side by side, moved past a window. Lines that come again are drawn once.
+// film is the whole recording: the frames side by side, moved past a window, which shows the last where nothing moves.
+// Lines that come again are drawn once.
 func film(frames []frame, length time.Duration, rows, columns int) string {
 	width, height := float64(columns)*charWidth, rows*lineHeight
+	stride := width + 2*charWidth // letters may reach beyond their cells
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 %.0f %d">`+"\n<style>%s", width+2*margin, height+2*margin, styleSheet)
 	b.WriteString("@keyframes film{")
 	for i, f := range frames {
-		fmt.Fprintf(&b, "%.3f%%{transform:translateX(%.1fpx)}", 100*f.at.Seconds()/length.Seconds(), -float64(i)*width)
+		fmt.Fprintf(&b, "%.3f%%{transform:translateX(%.1fpx)}", 100*f.at.Seconds()/length.Seconds(), -float64(i)*stride)
 	}
-	fmt.Fprintf(&b, "}.film{animation:film %.1fs step-end infinite}</style>\n", length.Seconds())
+	fmt.Fprintf(&b, "}.film{animation:film %.1fs step-end infinite}@media(prefers-reduced-motion:reduce){.film{animation:none}}</style>\n", length.Seconds())
 	fmt.Fprintf(&b, `<rect width="100%%" height="100%%" rx="8" fill="#1e222a"/>`+"\n")
 	numbers := map[string]int{}
 	var defs, strip strings.Builder
 	for i, f := range frames {
-		fmt.Fprintf(&strip, `<g transform="translate(%.1f)">`, float64(i)*width)
+		fmt.Fprintf(&strip, `<g transform="translate(%.1f)">`, float64(i)*stride)
 		for y, r := range f.rows {
 			if r == "" {
 				continue
@@ -121,6 +126,7 @@ func film(frames []frame, length time.Duration, rows, columns int) string {
 		strip.WriteString("</g>\n")
 	}
 	fmt.Fprintf(&b, "<defs>\n%s</defs>\n", defs.String())
-	fmt.Fprintf(&b, `<svg x="%d" y="%d" width="%.1f" height="%d"><g class="film">`+"\n%s</g></svg>\n</svg>\n", margin, margin, width, height, strip.String())
+	fmt.Fprintf(&b, `<svg x="%d" y="%d" width="%.1f" height="%d"><g class="film" transform="translate(%.1f)">`+"\n%s</g></svg>\n</svg>\n",
+		margin, margin, width, height, -float64(len(frames)-1)*stride, strip.String())
 	return b.String()
 }

@@ -79,7 +79,7 @@ func (o *Options) dumpOptions(c *call, pid int, spec *specs.Spec, h *Host) error
 		opts.TrackMem = ptr(true)
 	}
 	if o.StatusFD != 0 {
-		opts.StatusFd = ptr(c.inherit(os.NewFile(uintptr(o.StatusFD), "status")))
+		opts.StatusFd = ptr(int32(o.StatusFD)) // as that of this process, by /proc/PID/fd
 	}
 	c.notify = func(string, int, []*os.File) error { return nil }
 	all, err := mountsOf(pid)

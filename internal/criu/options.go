@@ -136,19 +136,19 @@ func (o *Options) pageServer() (*rpc.CriuPageServerInfo, error) {
 	return &rpc.CriuPageServerInfo{Address: &host, Port: &number}, nil
 }
 
-// configAnnotation names a configuration file of criu, whose settings go before all others; empty is none.
-const configAnnotation = "org.criu.config"
+// ConfigAnnotation names a configuration file of criu, whose settings go before all others; empty is none.
+const ConfigAnnotation = "org.criu.config"
 
 // defaultConfigs are those that are used where they are there: ours, else that of runc.
 var defaultConfigs = [...]string{"/etc/criu/mydocker.conf", "/etc/criu/runc.conf"}
 
 func configFile(annotations map[string]string) (*string, error) {
-	if path, ok := annotations[configAnnotation]; ok {
+	if path, ok := annotations[ConfigAnnotation]; ok {
 		if path == "" {
 			return nil, nil
 		}
 		if _, err := os.Stat(path); err != nil {
-			return nil, fault.New(fault.Config, "annotations."+configAnnotation, fmt.Errorf("configuration file of criu: %w", err))
+			return nil, fault.New(fault.Config, "annotations."+ConfigAnnotation, fmt.Errorf("configuration file of criu: %w", err))
 		}
 		return &path, nil
 	}

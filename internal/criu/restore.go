@@ -121,8 +121,9 @@ func mountRoot(rootfs, stage string) error {
 	if err := unix.Mount(rootfs, stage, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
 		return fmt.Errorf("mount root filesystem: %w", err)
 	}
-	if err := unix.Mount("", stage, "", unix.MS_PRIVATE|unix.MS_REC, ""); err != nil {
-		return fmt.Errorf("make root filesystem private: %w", err)
+	// Not private: the container's root is a slave of the host's mount, and criu takes that over from this one.
+	if err := unix.Mount("", stage, "", unix.MS_SLAVE|unix.MS_REC, ""); err != nil {
+		return fmt.Errorf("make root filesystem a slave: %w", err)
 	}
 	return nil
 }

@@ -46,8 +46,8 @@ func (f *Filter) Numbers() Numbers {
 				}
 			}
 		}
-		// x32 is in every filter of x86_64, which kills its calls unless the profile names it.
-		if a != archX32 || count.Allowed > 0 {
+		// Others are compared with by chance, or to be killed.
+		if count.Allowed > 0 {
 			n.Archs = append(n.Archs, count)
 		}
 	}

@@ -21,7 +21,6 @@ func serve(a []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println("listening")
 	c, err := l.Accept()
 	if err != nil {
 		return err
@@ -39,6 +38,13 @@ func serve(a []string) error {
 // seconds for all.
 func ask(a []string) error {
 	c, err := net.Dial("tcp", a[0])
+	for range 600 {
+		if err == nil {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+		c, err = net.Dial("tcp", a[0])
+	}
 	if err != nil {
 		return err
 	}
