@@ -62,7 +62,7 @@ func (r *recording) play(binary string, lines []string) error {
 	if err != nil {
 		return err
 	}
-	defer terminal.Close()
+	defer func() { _ = terminal.Close() }()
 	if err := terminal.Resize(console.WinSize{Height: rows, Width: columns}); err != nil {
 		return err
 	}

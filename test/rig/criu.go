@@ -56,7 +56,7 @@ func criuHas(feature string) bool {
 	if err != nil {
 		return false
 	}
-	defer syscall.Close(fd)
+	defer func() { _ = syscall.Close(fd) }()
 	_, err = syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_PASSCRED)
 	return err == nil
 }
@@ -67,7 +67,7 @@ func criuSaves(path, setting string) bool {
 	if err != nil {
 		return false
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	sleep := exec.Command("sleep", "300")
 	sleep.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if sleep.Start() != nil {
