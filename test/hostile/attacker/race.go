@@ -17,9 +17,9 @@ func exchange(a []string) error {
 	return unix.Renameat2(unix.AT_FDCWD, a[0], unix.AT_FDCWD, a[1], unix.RENAME_EXCHANGE)
 }
 
-// race A B SEED exchanges two names, again and again, until its input ends; the number of times is a power of two's
-// opposite: odd or even, the names are put back. Pauses are drawn from the seed, up to half a millisecond: those of a
-// runtime between looking and doing are of that kind.
+// race A B SEED exchanges two names until its input ends, an even number of times: at the end the names are as they
+// were. Pauses are drawn from the seed, up to half a millisecond: those of a runtime between looking and doing are of
+// that kind.
 func race(a []string) error {
 	seed, err := strconv.ParseInt(a[2], 10, 64)
 	if err != nil {
