@@ -90,7 +90,7 @@ func (b *box) draw(s *svg, x, y, width float64) float64 {
 	s.text(x+width-padding, at, "field", "end", b.field)
 	for _, l := range b.lines {
 		at += lineStep
-		room := int((width-2*padding-6.7*float64(len(l.Field))-20)/7.4)
+		room := int((width - 2*padding - 6.7*float64(len(l.Field)) - 20) / 7.4)
 		s.text(x+padding, at, "", "start", shorten(l.Text, room))
 		s.text(x+width-padding, at, "field", "end", l.Field)
 	}
