@@ -48,7 +48,7 @@ func TestDocument(t *testing.T) {
 
 func TestSuggest(t *testing.T) {
 	for key, want := range map[string]string{
-		"capabilites": `perhaps "capabilities" is meant`, "argss": `perhaps "args" is meant`, "agrs": `perhaps "args" is meant`, "zzz": "",
+		"capabilitis": `perhaps "capabilities" is meant`, "argss": `perhaps "args" is meant`, "agrs": `perhaps "args" is meant`, "zzz": "",
 	} {
 		if got := Suggest(key, []string{"args", "capabilities", "cwd"}); got != want {
 			t.Errorf("%s: %q", key, got)

@@ -198,7 +198,8 @@ const maxAnswer = 64 << 10
 // receive reads one message, with the descriptors that came with it.
 func receive(conn *os.File) (*rpc.CriuResp, []*os.File, error) {
 	b, oob := make([]byte, maxAnswer), make([]byte, unix.CmsgSpace(4*4))
-	n, oobn, err := 0, 0, error(nil)
+	var n, oobn int
+	var err error
 	for {
 		n, oobn, _, _, err = unix.Recvmsg(int(conn.Fd()), b, oob, unix.MSG_CMSG_CLOEXEC)
 		if err != unix.EINTR {

@@ -14,7 +14,7 @@ type rlimit struct{ cur, max uint64 }
 // What the entry point leaves and uses.
 var (
 	limit    rlimit           // of open files, as the program was started with
-	none     = rlimit{cur: 3} // enough for the runtime to open /dev/null in place of a standard descriptor that is closed
+	none     = rlimit{cur: 3} //nolint:unused // entry_GOARCH.s: enough for the runtime to open /dev/null in place of a standard descriptor that is closed
 	lowered  bool             // none is in force
 	inserted bool             // maxprocs is in the environment
 	slack    int64            // timer slack that the program was started with, in nanoseconds

@@ -43,7 +43,7 @@ type op struct {
 
 // cloneArgs is struct clone_args of clone3(2), Linux 5.7.
 type cloneArgs struct {
-	flags, pidfd, childTID, parentTID, exitSignal, stack, stackSize, tls, setTID, setTIDSize, cgroup uint64
+	flags, pidfd, _, _, exitSignal, stack, stackSize, _, _, _, cgroup uint64
 }
 
 // report is the message of the child to the parent.
@@ -59,8 +59,8 @@ type child struct {
 	count  uintptr
 	socket uintptr // its end
 	index  uintptr // of the first op among those of the program
-	report report
-	stack  []byte // of its own, if it shares its parent's memory
+	report report  //nolint:unused // see runOps
+	stack  []byte  // of its own, if it shares its parent's memory
 	args   cloneArgs
 }
 
@@ -87,7 +87,7 @@ func clone(args *cloneArgs, size uintptr, child *child) (pid uintptr, errno sysc
 //
 //go:nosplit
 //go:norace
-func runOps(c *child) {
+func runOps(c *child) { //nolint:unused // clone_GOARCH.s calls it
 	for i := uintptr(0); i < c.count; i++ {
 		// A slice would bring the check of its bounds, and with that a call of the runtime.
 		o := (*op)(unsafe.Add(unsafe.Pointer(c.ops), i*unsafe.Sizeof(*c.ops)))
@@ -118,14 +118,14 @@ func runOps(c *child) {
 
 //go:nosplit
 //go:norace
-func send(c *child, what kind, index, value uintptr) {
+func send(c *child, what kind, index, value uintptr) { //nolint:unused // see runOps
 	c.report.what, c.report.index, c.report.value = what, c.index+index, value
 	_, _, _ = syscall.RawSyscall6(unix.SYS_SENDTO, c.socket, uintptr(unsafe.Pointer(&c.report)), unsafe.Sizeof(c.report), unix.MSG_NOSIGNAL, 0, 0)
 }
 
 //go:nosplit
 //go:norace
-func exit() {
+func exit() { //nolint:unused // see runOps
 	for {
 		_, _, _ = syscall.RawSyscall(unix.SYS_EXIT_GROUP, 1, 0, 0)
 	}
