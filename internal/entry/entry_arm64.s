@@ -32,6 +32,21 @@ environment:
 	MOVD	$100000000, R1
 	SVC
 
+	// madvise(code and constants, MADV_POPULATE_READ), madvise(variables, MADV_POPULATE_WRITE)
+	MOVD	$runtime·text(SB), R0
+	AND	$~4095, R0
+	MOVD	$runtime·erodata(SB), R1
+	SUB	R0, R1
+	MOVD	$22, R2
+	MOVD	$233, R8 // SYS_MADVISE
+	SVC
+	MOVD	$runtime·noptrdata(SB), R0
+	AND	$~4095, R0
+	MOVD	$runtime·ebss(SB), R1
+	SUB	R0, R1
+	MOVD	$23, R2
+	SVC
+
 	// If there is a GOMAXPROCS in the environment, it holds.
 	MOVD	(RSP), R0
 	MOVD	RSP, R1
