@@ -152,7 +152,7 @@ func (s *spawn) joined() uintptr {
 
 // memory is CLONE_VM if a child may share its parent's: a time namespace is entered by who has a memory of its own.
 func (s *spawn) memory() uintptr {
-	if s.OwnMemory || (s.joined()|s.New)&unix.CLONE_NEWTIME != 0 {
+	if raced || s.OwnMemory || (s.joined()|s.New)&unix.CLONE_NEWTIME != 0 {
 		return 0
 	}
 	return unix.CLONE_VM
