@@ -31,7 +31,7 @@ func Main(args []string) int {
 	// Namespaces, labels, the filter and capabilities are those of a thread. It is the main thread, since
 	// execve from another one would have to stop this one first.
 	runtime.LockOSThread()
-	// 0 is what the caller has: spawn has raised it for the threads that the Go runtime has made before this.
+	// 0 is what the caller has: the entry point has raised it for the threads that the Go runtime has made before this.
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0)
 	e, err := setUp(args)
 	if err != nil {
@@ -56,9 +56,6 @@ func setUp(args []string) (*Env, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := raiseOpenFiles(); err != nil {
-		return nil, err
-	}
 	next := 3 + preserved
 	e := &Env{Preserved: preserved, Conn: seqpacket.New(os.NewFile(uintptr(next), "parent"))}
 	if args[2] == "true" {
@@ -68,17 +65,6 @@ func setUp(args []string) (*Env, error) {
 	}
 	e.Root, err = rawfile.Open("/", unix.O_PATH|unix.O_DIRECTORY, 0)
 	return e, err
-}
-
-// raiseOpenFiles undoes the soft limit of 0 that init is started with: it keeps the Go runtime from reading
-// /proc/self/cgroup and mountinfo at start. The parent sets the program's limits when init is ready.
-func raiseOpenFiles() error {
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return err
-	}
-	limit.Cur = limit.Max
-	return unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
 }
 
 func (e *Env) run() error {

@@ -266,7 +266,7 @@ func (b *creation) command(theirs, dir, outside *os.File) *spawn.Command {
 		Exe: b.self, Args: libinit.Args(len(b.preserved), true), Env: libinit.Environ(),
 		Files: append(files, theirs, b.gate, b.report),
 		New:   b.ns.fresh, Joins: b.ns.joins, Privileged: !b.options.RootlessCaller,
-		UserRoot: b.options.UserNamespace, Cgroup: dir, OpenFiles: openFiles, Outside: outside, TimeOffsets: timeOffsets(b.spec.Linux.TimeOffsets),
+		UserRoot: b.options.UserNamespace, Cgroup: dir, Outside: outside, TimeOffsets: timeOffsets(b.spec.Linux.TimeOffsets),
 		Placed: b.placed, Mapped: b.mapped,
 	}
 }

@@ -154,7 +154,7 @@ func (x *execution) spawn() error {
 	command := &spawn.Command{
 		Exe: self, Args: libinit.Args(len(x.preserved), false), Env: libinit.Environ(),
 		Files:   append(append(stdio(), x.preserved...), theirs),
-		JoinPid: target, JoinFlags: flags, Privileged: x.privileged, UserRoot: inUser, Cgroup: dir, OpenFiles: openFiles,
+		JoinPid: target, JoinFlags: flags, Privileged: x.privileged, UserRoot: inUser, Cgroup: dir,
 		Placed: x.placed,
 	}
 	if x.init, err = startOn(x.opts.Process, command, !x.privileged); err != nil {

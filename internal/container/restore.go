@@ -36,16 +36,11 @@ func (s *Store) Restore(o *RestoreOptions) (int, error) {
 	if err := o.CRIU.Check(); err != nil {
 		return 0, err
 	}
-	f, err := newForeground(o.Detach)
+	f, err := newForeground(o.Detach, !o.NoSubreaper)
 	if err != nil {
 		return 0, err
 	}
 	defer f.close()
-	if !o.Detach && !o.NoSubreaper {
-		if err := signals.BecomeSubreaper(); err != nil {
-			return 0, err
-		}
-	}
 	c, err := s.restore(f, o)
 	if err != nil {
 		return 0, err

@@ -27,16 +27,11 @@ func (s *Store) Run(o *RunOptions) (int, error) {
 	if err := checkConsole(terminal, o.Detach, o.ConsoleSocket); err != nil {
 		return 0, err
 	}
-	f, err := newForeground(o.Detach)
+	f, err := newForeground(o.Detach, !o.NoSubreaper)
 	if err != nil {
 		return 0, err
 	}
 	defer f.close()
-	if !o.Detach && !o.NoSubreaper {
-		if err := signals.BecomeSubreaper(); err != nil {
-			return 0, err
-		}
-	}
 	c, err := s.create(f.catcher, &o.CreateOptions, f.console(terminal))
 	if err != nil {
 		return 0, err
@@ -112,12 +107,20 @@ type foreground struct {
 	terminal *tty.Terminal
 }
 
-func newForeground(detach bool) (*foreground, error) {
+// newForeground catches signals, and takes in what the process leaves behind if it is to be a subreaper.
+func newForeground(detach, subreaper bool) (*foreground, error) {
 	catcher, err := signals.Catch()
 	if err != nil {
 		return nil, err
 	}
-	return &foreground{catcher: catcher, detach: detach}, nil
+	f := &foreground{catcher: catcher, detach: detach}
+	if subreaper && !detach {
+		if err := signals.BecomeSubreaper(); err != nil {
+			f.close()
+			return nil, err
+		}
+	}
+	return f, nil
 }
 
 // console takes the master of the process's terminal, unless that goes to the console socket.
@@ -171,7 +174,7 @@ func (c *Container) Exec(o *ExecOptions) (int, error) {
 	if err := checkConsole(o.Process.Terminal, o.Detach, o.ConsoleSocket); err != nil {
 		return 0, err
 	}
-	f, err := newForeground(o.Detach)
+	f, err := newForeground(o.Detach, false)
 	if err != nil {
 		return 0, err
 	}

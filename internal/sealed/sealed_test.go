@@ -200,8 +200,7 @@ func run(t *testing.T, c *spawn.Command) (*spawn.Process, string) {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	// Enough for libraries: a test binary with -race is linked dynamically.
-	c.Files, c.OpenFiles = []*os.File{stdin, stdout, os.Stderr}, 64
+	c.Files = []*os.File{stdin, stdout, os.Stderr}
 	p, err := c.Start()
 	_ = stdin.Close()
 	_ = stdout.Close()

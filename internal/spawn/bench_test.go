@@ -21,7 +21,7 @@ func BenchmarkStart(b *testing.B) {
 	for _, set := range []uintptr{0, unix.CLONE_NEWPID, later &^ unix.CLONE_NEWNET, later} {
 		b.Run(flagNames(set), func(b *testing.B) {
 			for b.Loop() {
-				c := Command{Exe: exe, Args: []string{"true"}, Files: []*os.File{nil, nil, nil}, OpenFiles: openFilesLimit, New: set}
+				c := Command{Exe: exe, Args: []string{"true"}, Files: []*os.File{nil, nil, nil}, New: set}
 				p, err := c.Start()
 				if err != nil {
 					b.Fatal(err)

@@ -147,7 +147,7 @@ func TestStorm(t *testing.T) {
 			for i := range rounds {
 				// A copy of its own: all memory of a start is fresh, and garbage soon.
 				c := commands[(n+i)%len(commands)]
-				c.Exe, c.Args, c.Files, c.OpenFiles = exe, []string{"true"}, []*os.File{nil, nil, os.Stderr}, openFilesLimit
+				c.Exe, c.Args, c.Files = exe, []string{"true"}, []*os.File{nil, nil, os.Stderr}
 				p, err := c.Start()
 				if err != nil {
 					t.Error(err)

@@ -114,7 +114,6 @@ func TestNothingLeft(t *testing.T) {
 			{New: unix.CLONE_NEWUSER, Cgroup: null},
 		} {
 			c.Exe, c.Args, c.Files = exe, []string{"facts"}, []*os.File{nil, nil, os.Stderr}
-			c.OpenFiles = openFilesLimit
 			p, err := c.Start()
 			if err != nil {
 				continue

@@ -24,9 +24,6 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// openFilesLimit lets the test binary load libraries: with -race it is linked dynamically.
-const openFilesLimit = 64
-
 // facts is what a started process sees of itself.
 type facts struct {
 	Namespaces map[specs.LinuxNamespaceType]string
@@ -154,7 +151,7 @@ func tryStart(t *testing.T, c *Command) (*started, error) {
 	if c.Exe == nil {
 		c.Exe = self(t)
 	}
-	c.Args, c.OpenFiles = []string{"facts"}, openFilesLimit
+	c.Args = []string{"facts"}
 	// The runtime is not to read, and keep open, the limits of its cgroup.
 	c.Env = append(c.Env, "GOMAXPROCS=1", "GODEBUG=containermaxprocs=0,updatemaxprocs=0")
 	c.Files = append([]*os.File{stdin, stdout, os.Stderr}, c.Files...)

@@ -105,7 +105,7 @@ func TestUnprivileged(t *testing.T) {
 	defer read.Close()
 	asUser(nobody, func() {
 		c := &Command{
-			Exe: exe, Args: []string{"facts"}, Files: []*os.File{nil, write, os.Stderr}, OpenFiles: openFilesLimit,
+			Exe: exe, Args: []string{"facts"}, Files: []*os.File{nil, write, os.Stderr},
 			New: unix.CLONE_NEWUSER | later&^unix.CLONE_NEWNET | unix.CLONE_NEWTIME, UserRoot: true,
 			TimeOffsets: []byte("boottime 1000 0\n"),
 			Mapped:      func(pid int) error { return WriteMaps(pid, one(0, nobody), one(0, nobody), false) },

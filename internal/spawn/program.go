@@ -287,21 +287,11 @@ func (s *spawn) place(fd uintptr, number, flags int) error {
 }
 
 // exec appends what makes the process what it is to be, and the execve.
-
-// monitorSlack is how late, in nanoseconds, a timer of init may come (PR_SET_TIMERSLACK, prctl(2)).
-const monitorSlack = 100_000_000
-
 func (s *spawn) exec() error {
 	s.about = fault.Process
 	s.call("become a session leader", unix.SYS_SETSID)
-	limit := &unix.Rlimit{}
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, limit); err != nil {
-		return fmt.Errorf("read RLIMIT_NOFILE: %w", err)
-	}
-	limit.Cur = min(s.OpenFiles, limit.Max)
 	mask := new(uint64)
-	s.keep = append(s.keep, limit, mask)
-	s.call("set RLIMIT_NOFILE", unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NOFILE, uintptr(unsafe.Pointer(limit)), 0)
+	s.keep = append(s.keep, mask)
 	empty, err := s.bytes("")
 	if err != nil {
 		return err
@@ -314,8 +304,6 @@ func (s *spawn) exec() error {
 	if err != nil {
 		return err
 	}
-	// The monitor thread of init's Go runtime would wake up every 20 µs. init gives itself its slack back.
-	s.call("set timer slack", unix.SYS_PRCTL, unix.PR_SET_TIMERSLACK, monitorSlack)
 	s.call("unblock signals", unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(mask)), 0, unsafe.Sizeof(*mask))
 	s.call("execute "+s.Exe.Name(), unix.SYS_EXECVEAT, uintptr(len(s.Files)), empty, args, env, unix.AT_EMPTY_PATH)
 	return nil

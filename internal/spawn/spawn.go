@@ -42,10 +42,6 @@ type Command struct {
 	// memory, as the oom score.
 	OwnMemory   bool
 	TimeOffsets []byte // for /proc/PID/timens_offsets of a new time namespace (time_namespaces(7))
-	// OpenFiles is the soft RLIMIT_NOFILE at execve, within the hard one. With 0 the Go runtime of init cannot open
-	// /proc/self/cgroup and mountinfo, which it would read at its start to choose GOMAXPROCS; package os then sets
-	// the soft limit to the hard one. A program that is linked dynamically does not start with 0.
-	OpenFiles uint64
 
 	// Placed is called when the process exists and waits, before any namespace that it makes itself (a cgroup
 	// namespace shows the cgroup of this time as its root). An error of Placed or Mapped is returned by Start as it is.

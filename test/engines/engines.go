@@ -19,46 +19,10 @@ var engines = []*engine{
 		kept:   []string{"buildah", "/var/lib/containers/storage/overlay"},
 		reset:  "buildah rm -a",
 	},
-	{
-		name: "containerd", scripts: "ctr", programs: []string{"containerd", "ctr", "containerd-shim-runc-v2"}, version: "containerd --version",
-		files:   map[string]string{"/etc/containerd/config.toml": containerdConfig2},
-		daemons: [][]string{{"containerd"}},
-		ready:   "ctr version",
-		load:    "ctr images import /run/image.tar",
-		client:  [2]string{"ctr", "ctr"},
-		kept:    []string{"default"},
-		reset:   "ctr tasks ls -q | xargs -r ctr tasks rm -f; ctr containers ls -q | xargs -r ctr containers rm",
-	},
-	{
-		name: "cri", scripts: "cri", programs: []string{"containerd", "ctr", "containerd-shim-runc-v2", "crictl", "/usr/lib/cni/bridge"}, version: "containerd --version",
-		files:   criFiles(containerdConfig2),
-		daemons: [][]string{{"containerd"}},
-		ready:   "crictl version",
-		load:    "ctr -n k8s.io images import /run/image.tar && ctr -n k8s.io images import /run/pause.tar",
-		client:  [2]string{"crictl", "crictl"},
-		kept:    []string{"k8s.io", "pods"},
-		reset:   "crictl rmp -fa",
-	},
-	{
-		name: "containerd2", scripts: "ctr", built: true, programs: []string{"containerd", "ctr", "containerd-shim-runc-v2"}, version: "containerd --version",
-		files:   map[string]string{"/etc/containerd/config.toml": containerdConfig3},
-		daemons: [][]string{{"containerd"}},
-		ready:   "ctr version",
-		load:    "ctr images import /run/image.tar",
-		client:  [2]string{"ctr", "ctr"},
-		kept:    []string{"default"},
-		reset:   "ctr tasks ls -q | xargs -r ctr tasks rm -f; ctr containers ls -q | xargs -r ctr containers rm",
-	},
-	{
-		name: "cri2", scripts: "cri", built: true, programs: []string{"containerd", "ctr", "containerd-shim-runc-v2", "crictl"}, version: "containerd --version",
-		files:   criFiles(containerdConfig3),
-		daemons: [][]string{{"containerd"}},
-		ready:   "crictl version",
-		load:    "ctr -n k8s.io images import /run/image.tar && ctr -n k8s.io images import /run/pause.tar",
-		client:  [2]string{"crictl", "crictl"},
-		kept:    []string{"k8s.io", "pods"},
-		reset:   "crictl rmp -fa",
-	},
+	containerdBy("containerd", containerdConfig2, false),
+	criBy("cri", containerdConfig2, false, "/usr/lib/cni/bridge"),
+	containerdBy("containerd2", containerdConfig3, true),
+	criBy("cri2", containerdConfig3, true),
 	{
 		name: "docker", scripts: "client", programs: []string{"dockerd", "containerd", "docker-init"}, version: "dockerd --version",
 		files:   map[string]string{"/etc/docker/daemon.json": dockerConfig},
@@ -69,6 +33,34 @@ var engines = []*engine{
 		kept:    []string{"docker", "/run/docker/netns/default"},
 		reset:   "docker ps -aq | xargs -r docker rm -f",
 	},
+}
+
+// containerdBy is containerd as ctr drives it: the host's, or one that is built.
+func containerdBy(name, config string, built bool) *engine {
+	return &engine{
+		name: name, scripts: "ctr", built: built, programs: []string{"containerd", "ctr", "containerd-shim-runc-v2"}, version: "containerd --version",
+		files:   map[string]string{"/etc/containerd/config.toml": config},
+		daemons: [][]string{{"containerd"}},
+		ready:   "ctr version",
+		load:    "ctr images import /run/image.tar",
+		client:  [2]string{"ctr", "ctr"},
+		kept:    []string{"default"},
+		reset:   "ctr tasks ls -q | xargs -r ctr tasks rm -f; ctr containers ls -q | xargs -r ctr containers rm",
+	}
+}
+
+// criBy is containerd as Kubernetes drives it. plugins are what the host has to have beside it.
+func criBy(name, config string, built bool, plugins ...string) *engine {
+	return &engine{
+		name: name, scripts: "cri", built: built, programs: append([]string{"containerd", "ctr", "containerd-shim-runc-v2", "crictl"}, plugins...), version: "containerd --version",
+		files:   criFiles(config),
+		daemons: [][]string{{"containerd"}},
+		ready:   "crictl version",
+		load:    "ctr -n k8s.io images import /run/image.tar && ctr -n k8s.io images import /run/pause.tar",
+		client:  [2]string{"crictl", "crictl"},
+		kept:    []string{"k8s.io", "pods"},
+		reset:   "crictl rmp -fa",
+	}
 }
 
 const containersConf = `[containers]
