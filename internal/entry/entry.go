@@ -25,6 +25,7 @@ var (
 	lowered  bool             // none is in force
 	inserted bool             // maxprocs is in the environment
 	slack    int64            // timer slack that the program was started with, in nanoseconds
+	image    struct{ start, end uintptr }
 	rate     = &runtime.MemProfileRate
 	maxprocs = [...]byte{'G', 'O', 'M', 'A', 'X', 'P', 'R', 'O', 'C', 'S', '=', '1', 0}
 )
@@ -54,6 +55,17 @@ func Environ(env []string) []string {
 		return env[1:]
 	}
 	return env
+}
+
+// Idle gives the pages of the code and its constants back to the kernel, for a process that waits: what is used again comes back
+// by page faults (MADV_DONTNEED of a mapped file, madvise(2)).
+func Idle() {
+	const (
+		dontneed = 4
+		page     = 65536 // the largest of the architectures
+	)
+	start := image.start &^ (page - 1)
+	call(sysMadvise, start, image.end-start, dontneed, 0)
 }
 
 // Stack makes the caller's stack large enough for a command, at once. It would double from 2 KiB on, each time with a copy and

@@ -47,12 +47,16 @@ environment:
 	SYSCALL
 	LEAQ	runtime·noptrdata(SB), DI
 	ANDQ	$~4095, DI
-	LEAQ	runtime·ebss(SB), SI
+	LEAQ	runtime·edata(SB), SI
 	SUBQ	DI, SI
 	MOVL	$23, DX
 	MOVL	$28, AX
 	SYSCALL
 
+	LEAQ	runtime·text(SB), AX
+	MOVQ	AX, ·image(SB)
+	LEAQ	runtime·epclntab(SB), AX
+	MOVQ	AX, ·image+8(SB)
 	MOVQ	·rate(SB), AX
 	MOVQ	$0, (AX)
 	LEAQ	mydocker_mmap(SB), AX

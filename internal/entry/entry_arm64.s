@@ -42,11 +42,15 @@ environment:
 	SVC
 	MOVD	$runtime·noptrdata(SB), R0
 	AND	$~4095, R0
-	MOVD	$runtime·ebss(SB), R1
+	MOVD	$runtime·edata(SB), R1
 	SUB	R0, R1
 	MOVD	$23, R2
 	SVC
 
+	MOVD	$runtime·text(SB), R0
+	MOVD	R0, ·image(SB)
+	MOVD	$runtime·epclntab(SB), R0
+	MOVD	R0, ·image+8(SB)
 	MOVD	·rate(SB), R0
 	MOVD	ZR, (R0)
 	MOVD	$mydocker_mmap(SB), R0
