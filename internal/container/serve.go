@@ -62,6 +62,8 @@ func (b *creation) request(m *message) error {
 	switch m.Kind {
 	case libinit.MsgSource:
 		return b.sendSource(m.Body)
+	case libinit.MsgFailure:
+		return fmt.Errorf("unable to start container process: error during container init: %w", failure(m.Body))
 	case libinit.MsgIDMap:
 		return b.mapIDs(m)
 	case libinit.MsgSpans:
@@ -80,14 +82,19 @@ func common(m *message) error {
 	case libinit.MsgLog:
 		return logLine(m.Body)
 	case libinit.MsgFailure:
-		var f libinit.Failure
-		if err := wire.Unmarshal(m.Body, &f); err != nil {
-			return fault.New(fault.Internal, "", err)
-		}
-		return fmt.Errorf("unable to start container process: %w", f.Error())
+		return fmt.Errorf("unable to start container process: %w", failure(m.Body))
 	}
 	m.Close()
 	return fault.New(fault.Internal, "", fmt.Errorf("message of unknown kind %d from init", m.Kind))
+}
+
+// failure is the error that init reports.
+func failure(body []byte) error {
+	var f libinit.Failure
+	if err := wire.Unmarshal(body, &f); err != nil {
+		return fault.New(fault.Internal, "", err)
+	}
+	return f.Error()
 }
 
 func logLine(body []byte) error {
