@@ -23,7 +23,7 @@ import (
 )
 
 var (
-	runtimes = flag.String("runtimes", "", "whom to attack, with commas between; none: no attacks")
+	runtimes = flag.String("runtimes", "", "whom to attack, with commas between, each a name, or name=path; none: no attacks")
 	only     = flag.String("only", "", "a pattern of the attacks to carry out")
 	full     = flag.Bool("full", false, "with races")
 	seed     = flag.Int64("seed", 1, "what races and faults draw from")
@@ -75,20 +75,26 @@ func TestHostile(t *testing.T) {
 	if os.Geteuid() != 0 || *runtimes == "" {
 		t.Skip("needs root, and -runtimes")
 	}
-	names := strings.Split(*runtimes, ",")
+	var columns []string
 	var mu sync.Mutex
 	all := make(map[string]map[string]string)
 	// Side by side: each has a mount namespace, a state root and ids of its own.
 	t.Run("runtimes", func(t *testing.T) {
-		for _, name := range names {
-			path := binaries.Runtime
-			if name != "mydocker" {
+		for name := range strings.SplitSeq(*runtimes, ",") {
+			name, path, given := strings.Cut(name, "=")
+			if name == "mydocker" {
+				path = binaries.Runtime
+			} else {
+				if !given {
+					path = name
+				}
 				var err error
-				if path, err = exec.LookPath(name); err != nil {
-					t.Logf("%s is not installed", name)
+				if path, err = exec.LookPath(path); err != nil {
+					fmt.Printf("%s is not installed\n", name)
 					continue
 				}
 			}
+			columns = append(columns, name)
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				verdicts := attackAll(t, name, path)
@@ -98,7 +104,7 @@ func TestHostile(t *testing.T) {
 			})
 		}
 	})
-	printTable(t, names, all)
+	printTable(t, columns, all)
 }
 
 // attackAll runs this program again for one runtime.
