@@ -23,8 +23,27 @@ var engines = []*engine{
 	criBy("cri", containerdConfig2, false, "/usr/lib/cni/bridge"),
 	containerdBy("containerd2", containerdConfig3, true),
 	criBy("cri2", containerdConfig3, true),
+	dockerBy("docker", false, "docker-init"),
+	dockerBy("docker2", true),
 	{
-		name: "docker", scripts: "client", programs: []string{"dockerd", "containerd", "docker-init"}, version: "dockerd --version",
+		name: "nerdctl", scripts: "client", built: true, programs: []string{"nerdctl", "containerd", "containerd-shim-runc-v2"}, version: "nerdctl --version",
+		files: map[string]string{
+			"/etc/containerd/config.toml": containerdConfig3, "/etc/nerdctl/nerdctl.toml": "cgroup_manager = \"cgroupfs\"\n",
+			"/run/bin/engine": nerdctlWrapper,
+		},
+		daemons: [][]string{{"containerd"}},
+		ready:   "nerdctl info",
+		load:    "nerdctl load -q -i /run/image.tar",
+		client:  [2]string{"engine", "nerdctl"},
+		kept:    []string{"default"},
+		reset:   "nerdctl ps -aq | xargs -r nerdctl rm -f",
+	},
+}
+
+// dockerBy is Docker: the host's, or a daemon that is built, with the containerd that is. others are further programs.
+func dockerBy(name string, built bool, others ...string) *engine {
+	return &engine{
+		name: name, scripts: "client", built: built, programs: append([]string{"dockerd", "containerd"}, others...), version: "dockerd --version",
 		files:   map[string]string{"/etc/docker/daemon.json": dockerConfig},
 		daemons: [][]string{{"dockerd"}},
 		ready:   "docker version",
@@ -32,7 +51,7 @@ var engines = []*engine{
 		client:  [2]string{"engine", "docker"},
 		kept:    []string{"docker", "/run/docker/netns/default"},
 		reset:   "docker ps -aq | xargs -r docker rm -f",
-	},
+	}
 }
 
 // containerdBy is containerd as ctr drives it: the host's, or one that is built.
@@ -62,6 +81,22 @@ func criBy(name, config string, built bool, plugins ...string) *engine {
 		reset:   "crictl rmp -fa",
 	}
 }
+
+// nerdctlWrapper names the runtime, which nerdctl has no configuration for.
+const nerdctlWrapper = `#!/bin/sh
+command=$1
+case $command in
+run | create)
+	shift
+	case " $* " in
+	*" --network "*) ;;
+	*) set -- --network none "$@" ;;
+	esac
+	set -- "$command" --runtime RUNTIME "$@"
+	;;
+esac
+exec timeout --foreground -k 5 ${LIMIT:-60} nerdctl "$@"
+`
 
 const containersConf = `[containers]
 netns = "none"

@@ -120,6 +120,9 @@ func oddIDs(v *victim) {
 			v.breaks("crashed by the id %q", id)
 		}
 		for _, command := range []string{"state", "kill", "delete"} {
+			if command == "delete" && id == "/" && v.name != "mydocker" {
+				continue // crun 1.8 deletes the host's files, all that it can
+			}
 			if r := v.call(command, id); !r.failed() && command == "state" {
 				v.breaks("%s of %q", command, id)
 			}
