@@ -25,19 +25,6 @@ var engines = []*engine{
 	criBy("cri2", containerdConfig3, true),
 	dockerBy("docker", false, "docker-init"),
 	dockerBy("docker2", true),
-	{
-		name: "nerdctl", scripts: "client", built: true, programs: []string{"nerdctl", "containerd", "containerd-shim-runc-v2"}, version: "nerdctl --version",
-		files: map[string]string{
-			"/etc/containerd/config.toml": containerdConfig3, "/etc/nerdctl/nerdctl.toml": "cgroup_manager = \"cgroupfs\"\n",
-			"/run/bin/engine": nerdctlWrapper,
-		},
-		daemons: [][]string{{"containerd"}},
-		ready:   "nerdctl info",
-		load:    "nerdctl load -q -i /run/image.tar",
-		client:  [2]string{"engine", "nerdctl"},
-		kept:    []string{"default"},
-		reset:   "nerdctl ps -aq | xargs -r nerdctl rm -f",
-	},
 }
 
 // dockerBy is Docker: the host's, or a daemon that is built, with the containerd that is. others are further programs.
@@ -81,22 +68,6 @@ func criBy(name, config string, built bool, plugins ...string) *engine {
 		reset:   "crictl rmp -fa",
 	}
 }
-
-// nerdctlWrapper names the runtime, which nerdctl has no configuration for.
-const nerdctlWrapper = `#!/bin/sh
-command=$1
-case $command in
-run | create)
-	shift
-	case " $* " in
-	*" --network "*) ;;
-	*) set -- --network none "$@" ;;
-	esac
-	set -- "$command" --runtime RUNTIME "$@"
-	;;
-esac
-exec timeout --foreground -k 5 ${LIMIT:-60} nerdctl "$@"
-`
 
 const containersConf = `[containers]
 netns = "none"
