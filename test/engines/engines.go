@@ -36,7 +36,7 @@ func dockerBy(name string, built bool, others ...string) *engine {
 		ready:   "docker version",
 		load:    "docker load -q -i /run/image.tar",
 		client:  [2]string{"engine", "docker"},
-		kept:    []string{"docker", "/run/docker/netns/default"},
+		kept:    []string{"docker", "docker/buildkit", "/run/docker/netns/default"},
 		reset:   "docker ps -aq | xargs -r docker rm -f",
 	}
 }
