@@ -15,7 +15,7 @@ LINT      ?= $(GO) run $(LINTER)
 
 .PHONY: mydocker
 mydocker:
-	GOEXPERIMENT=nogreenteagc CGO_ENABLED=0 $(GO) build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o $(OUT).linked . && cp $(OUT).linked $(OUT).copied && mv $(OUT).copied $(OUT) && rm $(OUT).linked
+	GOEXPERIMENT=nogreenteagc,norandomizedheapbase64 CGO_ENABLED=0 $(GO) build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o $(OUT).linked . && cp $(OUT).linked $(OUT).copied && mv $(OUT).copied $(OUT) && rm $(OUT).linked
 
 # What the tests need beyond Go is installed, by who may.
 .PHONY: packages

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"text/tabwriter"
 	"time"
@@ -43,13 +45,13 @@ func listCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			return printList(c, all)
+			out := bufio.NewWriter(c.Root().Writer) // the table comes cell by cell
+			return errors.Join(printList(c, out, all), out.Flush())
 		},
 	}
 }
 
-func printList(c *cli.Command, all []*container.State) error {
-	out := c.Root().Writer
+func printList(c *cli.Command, out io.Writer, all []*container.State) error {
 	if c.Bool("quiet") {
 		for _, s := range all {
 			if _, err := fmt.Fprintln(out, s.ID); err != nil {

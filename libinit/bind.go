@@ -24,6 +24,7 @@ type Bind struct {
 	FromParent       bool   // the parent opens the source: init may not be allowed to, or it is id mapped
 	ParentOnDenied   bool   // the parent is asked when init may not open the source
 	Inside           string // the source inside the container, when an earlier mount covers it; "" for one of the host
+	IDMapInside      bool   // the parent maps the ids of a source inside
 	MustBeProc       bool   // the source must be a procfs: it goes to /proc
 	InsideProc       bool   // the target is one of procFiles
 }
@@ -40,9 +41,8 @@ func (p *planner) newBind(i int, o *mountOptions, dest string) *Bind {
 		MustBeProc:     dest == "/proc",
 		InsideProc:     strings.HasPrefix(dest, "/proc/"),
 	}
-	if !NeedsIDMap(p.spec, i) {
-		b.Inside = p.insideSource(i, b.Source)
-	}
+	b.Inside = p.insideSource(i, b.Source)
+	b.IDMapInside = b.Inside != "" && NeedsIDMap(p.spec, i)
 	if b.Recursive && b.Attributes.Set&unix.MOUNT_ATTR_RDONLY != 0 && b.Source == "/sys" {
 		// The cgroups are mounts below it, and may be the caller's to write to (CVE-2023-25809).
 		b.RecSet |= unix.MOUNT_ATTR_RDONLY
@@ -119,6 +119,12 @@ func (b *Bind) openInside(e *Env) (int, error) {
 	fd, err := cloneTree(at, "", b.Recursive)
 	if err != nil {
 		return -1, sourceError(b.Source, err)
+	}
+	if b.IDMapInside {
+		if err := e.mapIDs(b.Index, fd); err != nil {
+			closeFd(fd)
+			return -1, err
+		}
 	}
 	return fd, nil
 }

@@ -7,6 +7,7 @@ const (
 	MsgDone                     // parent → init: the request was met
 	MsgFailure                  // either way: a Failure, encoded by wire
 	MsgSource                   // init → parent: open the source of mount N (Source), answer with a descriptor
+	MsgIDMap                    // init → parent: map the ids of a detached mount, a descriptor, as mount N (Source) asks
 	MsgHooks                    // init → parent: namespaces and mounts are ready: limits, net devices, prestart and createRuntime hooks
 	MsgConsole                  // init → parent: the pty master, as a descriptor
 	MsgListener                 // init → parent: the seccomp listener, as a descriptor

@@ -50,6 +50,16 @@ func (t target) open(root int) (fd int, made bool, err error) {
 	return fd, true, err
 }
 
+// MakeTarget makes what is missing of a path inside root, a descriptor of a directory: directories, and an empty file at
+// its end where file is set.
+func MakeTarget(root int, path string, file bool) error {
+	fd, _, err := target{path: path, file: file}.open(root)
+	if err == nil {
+		closeFd(fd)
+	}
+	return err
+}
+
 // walker makes the missing parts of a path one component at a time. Every descriptor on its stack was opened by a
 // single name below the one before it, without following a link, and links are read and continued from the stack:
 // there is no way out of root, whoever renames what meanwhile.

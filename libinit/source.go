@@ -37,6 +37,18 @@ func (e *Env) sourceFd(i int) (int, error) {
 	return unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
 }
 
+// mapIDs asks the parent to map the ids of a detached mount, see MsgIDMap.
+func (e *Env) mapIDs(i, mount int) error {
+	fd, err := unix.FcntlInt(uintptr(mount), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return err
+	}
+	f := os.NewFile(uintptr(fd), "mount")
+	defer func() { _ = f.Close() }()
+	_, err = e.request(MsgIDMap, wire.Marshal(nil, Source{Mount: i}), f)
+	return err
+}
+
 // NeedsIDMap tells whether mount i of the spec wants an id mapping: with mappings of its own, or else with those of
 // the container's user namespace. The parent then needs a user namespace with that mapping for OpenSource.
 func NeedsIDMap(spec *specs.Spec, i int) bool {
@@ -60,7 +72,7 @@ func OpenDir(path string) (*os.File, error) {
 // namespace, as a detached mount: what the parent answers to MsgSource. idmap is a user namespace whose mapping is
 // applied when NeedsIDMap says so, else it may be nil; it must not be the initial one (mount_setattr(2), Linux 5.12).
 func OpenSource(spec *specs.Spec, i int, bundle string, idmap *os.File) (*os.File, error) {
-	path, recursive, o, err := sourceOf(spec, i, bundle)
+	path, recursive, err := sourceOf(spec, i, bundle)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +81,7 @@ func OpenSource(spec *specs.Spec, i int, bundle string, idmap *os.File) (*os.Fil
 		return nil, sourceError(path, err)
 	}
 	f := os.NewFile(uintptr(fd), path)
-	if err := prepareSource(spec, i, f, o, idmap); err != nil {
+	if err := prepareSource(spec, i, f, idmap); err != nil {
 		_ = f.Close()
 		return nil, err
 	}
@@ -77,23 +89,23 @@ func OpenSource(spec *specs.Spec, i int, bundle string, idmap *os.File) (*os.Fil
 }
 
 // sourceOf finds out what is to be opened.
-func sourceOf(spec *specs.Spec, i int, bundle string) (path string, recursive bool, o mountOptions, err error) {
+func sourceOf(spec *specs.Spec, i int, bundle string) (path string, recursive bool, err error) {
 	switch {
 	case i == RootSource && spec.Root != nil:
 		path = spec.Root.Path
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(bundle, path)
 		}
-		return path, true, o, nil
+		return path, true, nil
 	case i < 0 || i >= len(spec.Mounts):
-		return "", false, o, fmt.Errorf("source of mount %d: there is no such mount", i)
+		return "", false, fmt.Errorf("source of mount %d: there is no such mount", i)
 	}
-	o = parseMountOptions(spec.Mounts[i].Options)
-	return sourcePath(spec.Mounts[i].Source, bundle), o.recursive, o, nil
+	m := &spec.Mounts[i]
+	return sourcePath(m.Source, bundle), parseMountOptions(m.Options).recursive, nil
 }
 
 // prepareSource cuts the clone off from the host, as a copy of the mount namespace would be, and maps its ids.
-func prepareSource(spec *specs.Spec, i int, f *os.File, o mountOptions, idmap *os.File) error {
+func prepareSource(spec *specs.Spec, i int, f, idmap *os.File) error {
 	fd := int(f.Fd())
 	if !sharesRoot(spec) {
 		if err := setPropagation(fd, unix.MS_SLAVE|unix.MS_REC); err != nil {
@@ -103,17 +115,27 @@ func prepareSource(spec *specs.Spec, i int, f *os.File, o mountOptions, idmap *o
 	if !NeedsIDMap(spec, i) {
 		return nil
 	}
+	return MapIDs(spec, i, f, idmap)
+}
+
+// MapIDs maps the ids of a detached mount, as mount i of the spec asks: what the parent does for OpenSource, and for
+// MsgIDMap. It takes CAP_SYS_ADMIN in the user namespace of the filesystem, which init has not in one of its own.
+func MapIDs(spec *specs.Spec, i int, f, idmap *os.File) error {
+	source := spec.Mounts[i].Source
 	if idmap == nil {
-		return fault.New(fault.Internal, "", fmt.Errorf("id map %s: no user namespace", f.Name()))
+		return fault.New(fault.Internal, "", fmt.Errorf("id map %s: no user namespace", source))
 	}
-	err := setAttr(fd, o.recIDMap, unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(idmap.Fd())})
-	if errno(err) == unix.EINVAL {
-		return fault.Hint(fmt.Errorf("id map %s: %w", f.Name(), err), "its filesystem has no support for id mapped mounts, or is id mapped already")
+	recursive := parseMountOptions(spec.Mounts[i].Options).recIDMap
+	err := setAttr(int(f.Fd()), recursive, unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(idmap.Fd())})
+	switch errno(err) {
+	case 0:
+		return nil
+	case unix.EINVAL:
+		return fault.Hint(fmt.Errorf("id map %s: %w", source, err), "its filesystem has no support for id mapped mounts")
+	case unix.EPERM:
+		return fault.Hint(fmt.Errorf("id map %s: %w", source, err), "it may be id mapped already, or belong to another user namespace")
 	}
-	if err != nil {
-		return fmt.Errorf("id map %s: %w", f.Name(), err)
-	}
-	return nil
+	return fmt.Errorf("id map %s: %w", source, err)
 }
 
 // sharesRoot tells whether mount events are to reach the host.

@@ -5,6 +5,8 @@ import (
 	"io"
 
 	"golang.org/x/sys/unix"
+
+	"mydocker/internal/entry"
 )
 
 // Wait blocks until `start` writes to the exec FIFO. The parent may be gone from here on.
@@ -18,11 +20,13 @@ func (*Wait) Do(e *Env) error {
 		return err
 	}
 	e.Conn = nil
+	gate := int(e.gate.Fd())
+	entry.Idle()
 	// A read and not an open, so that no path of the host is needed inside. Both ends are open in init: the
 	// read cannot see the end of file before start has written.
 	var b [1]byte
 	for {
-		n, err := unix.Read(int(e.gate.Fd()), b[:])
+		n, err := unix.Read(gate, b[:])
 		switch {
 		case err == unix.EINTR:
 			continue

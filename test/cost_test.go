@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -45,6 +46,38 @@ func TestSystemCalls(t *testing.T) {
 		s.must("run", "--detach", "--bundle", s.bundle, s.id(0))
 		s.traced(strace, "exec", s.id(0), "payload", "true").atMost(1100)
 	})
+}
+
+// Page faults are most of what a start costs on a virtual machine. Those that are counted are the runtime's, init's and
+// the program's; the bounds are a quarter above what the commands need.
+func TestPageFaults(t *testing.T) {
+	needRoot(t)
+	if os.Getenv("RUNTIME") != "" {
+		t.Skip("the bounds are those of the runtime that is built here")
+	}
+	small := 0 // without huge pages the heap comes in small ones
+	if huge, err := os.ReadFile("/sys/kernel/mm/transparent_hugepage/enabled"); err != nil || strings.Contains(string(huge), "[never]") {
+		small = 250
+	}
+	s := newSite(t, "payload", "true")
+	s.faultsAtMost(840+small, "run", "--bundle", s.bundle, s.id(0))
+	s = newSite(t, "payload", "sleep")
+	s.must("run", "--detach", "--bundle", s.bundle, s.id(0))
+	s.faultsAtMost(830+small, "exec", s.id(0), "payload", "true")
+	s.faultsAtMost(345+small/2, "state", s.id(0))
+}
+
+func (s *site) faultsAtMost(most int, args ...string) {
+	s.t.Helper()
+	cmd := s.command(args...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		s.t.Fatalf("%v\n%s", err, out)
+	}
+	n := int(cmd.ProcessState.SysUsage().(*syscall.Rusage).Minflt)
+	s.t.Logf("%s: %d page faults, at most %d are expected", args[0], n, most)
+	if n > most {
+		s.t.Errorf("%s: %d page faults, at most %d are expected", args[0], n, most)
+	}
 }
 
 // traced is a call of the runtime below strace, which counts the system calls of all its processes.

@@ -133,6 +133,9 @@ func (x *execution) spawn() error {
 	for _, ns := range x.spec.Linux.Namespaces {
 		flags |= spawn.FlagOf(ns.Type)
 	}
+	if x.rec.RestoredTime {
+		flags |= unix.CLONE_NEWTIME
+	}
 	inUser := flags&unix.CLONE_NEWUSER != 0
 	self, err := sealed.Self(inUser)
 	if err != nil {

@@ -62,6 +62,10 @@ func (b *creation) request(m *message) error {
 	switch m.Kind {
 	case libinit.MsgSource:
 		return b.sendSource(m.Body)
+	case libinit.MsgFailure:
+		return fmt.Errorf("unable to start container process: error during container init: %w", failure(m.Body))
+	case libinit.MsgIDMap:
+		return b.mapIDs(m)
 	case libinit.MsgSpans:
 		return takeSpans(b.trace, m.Body, b.init.Pid, b.spawned)
 	case libinit.MsgConsole:
@@ -78,14 +82,19 @@ func common(m *message) error {
 	case libinit.MsgLog:
 		return logLine(m.Body)
 	case libinit.MsgFailure:
-		var f libinit.Failure
-		if err := wire.Unmarshal(m.Body, &f); err != nil {
-			return fault.New(fault.Internal, "", err)
-		}
-		return fmt.Errorf("unable to start container process: %w", f.Error())
+		return fmt.Errorf("unable to start container process: %w", failure(m.Body))
 	}
 	m.Close()
 	return fault.New(fault.Internal, "", fmt.Errorf("message of unknown kind %d from init", m.Kind))
+}
+
+// failure is the error that init reports.
+func failure(body []byte) error {
+	var f libinit.Failure
+	if err := wire.Unmarshal(body, &f); err != nil {
+		return fault.New(fault.Internal, "", err)
+	}
+	return f.Error()
 }
 
 func logLine(body []byte) error {
@@ -138,15 +147,41 @@ func (b *creation) sendSource(body []byte) error {
 	}
 	f, err := b.source(want.Mount)
 	if err != nil {
+		return b.tell(err)
+	}
+	defer f.Close()
+	return b.tell(nil, f)
+}
+
+// tell answers a request of init, for which a failure is init's to explain.
+func (b *creation) tell(err error, files ...*os.File) error {
+	if err != nil {
 		err = b.conn.Send(libinit.MsgFailure, wire.Marshal(nil, libinit.AsFailure(err)))
 	} else {
-		err = b.conn.Send(libinit.MsgDone, nil, f)
-		_ = f.Close()
+		err = b.conn.Send(libinit.MsgDone, nil, files...)
 	}
 	if err != nil {
 		return b.gone(err)
 	}
 	return nil
+}
+
+// mapIDs maps the ids of a mount that init has cloned inside.
+func (b *creation) mapIDs(m *message) error {
+	defer m.Close()
+	var want libinit.Source
+	if err := wire.Unmarshal(m.Body, &want); err != nil || !libinit.NeedsIDMap(b.spec, want.Mount) {
+		return fault.New(fault.Internal, "", errors.New("id map: malformed request"))
+	}
+	idmap, err := b.idmap(want.Mount)
+	if err != nil {
+		return b.tell(err)
+	}
+	f, err := m.File()
+	if err != nil {
+		return err
+	}
+	return b.tell(libinit.MapIDs(b.spec, want.Mount, f, idmap))
 }
 
 func (b *creation) source(mount int) (*os.File, error) {

@@ -58,9 +58,11 @@ type record struct {
 	Poststart []specs.Hook   `json:"poststart,omitempty"`
 	Poststop  []specs.Hook   `json:"poststop,omitempty"`
 	// SharedPid says that the container has no pid namespace of its own: its processes outlive init.
-	SharedPid bool   `json:"sharedPid,omitempty"`
-	NoProcess bool   `json:"noProcess,omitempty"` // config.json has no process
-	Notify    string `json:"notify,omitempty"`    // the host's NOTIFY_SOCKET
+	SharedPid bool `json:"sharedPid,omitempty"`
+	// RestoredTime says that init's time namespace is not in config.json: criu makes one for clocks that go on.
+	RestoredTime bool   `json:"restoredTime,omitempty"`
+	NoProcess    bool   `json:"noProcess,omitempty"` // config.json has no process
+	Notify       string `json:"notify,omitempty"`    // the host's NOTIFY_SOCKET
 	// StartHooks says that there are startContainer hooks.
 	StartHooks bool      `json:"startHooks,omitempty"`
 	Ready      time.Time `json:"ready"` // since when init waits for start; zero until then

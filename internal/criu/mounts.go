@@ -133,6 +133,14 @@ func isRecursive(m *specs.Mount) bool {
 	return false
 }
 
+// bindSource is the path on the host of what is bound.
+func bindSource(m *specs.Mount, h *Host) string {
+	if filepath.IsAbs(m.Source) {
+		return m.Source
+	}
+	return filepath.Join(h.Bundle, m.Source)
+}
+
 func keyOfMount(destination string) string { return filepath.Clean("/" + destination) }
 
 // mountAt is the ID of the mount that path leads to inside root (statx(2), STATX_MNT_ID, Linux 5.8).
@@ -171,10 +179,7 @@ func sources(spec *specs.Spec, h *Host) ([]string, error) {
 		key := keyOfMount(m.Destination)
 		switch {
 		case isBind(m):
-			source := m.Source
-			if !filepath.IsAbs(source) {
-				source = filepath.Join(h.Bundle, source)
-			}
+			source := bindSource(m, h)
 			add(key, source)
 			if isRecursive(m) {
 				addBelow(host, source, key, add)

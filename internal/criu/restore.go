@@ -3,6 +3,7 @@ package criu
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/checkpoint-restore/go-criu/v8/rpc"
@@ -44,6 +45,13 @@ func (o *Options) Restore(stage string, spec *specs.Spec, h *Host, e *Events) er
 		return err
 	}
 	if hasNamespace(spec, specs.MountNamespace) {
+		// In criu's and the kernel's lists of mounts it goes by its real path; /var/run is a link.
+		if stage, err = filepath.EvalSymlinks(stage); err != nil {
+			return fault.New(fault.StateDirectory, "", err)
+		}
+		if err := makeMountpoints(spec, h); err != nil {
+			return err
+		}
 		c.opts.Root = &stage
 		c.thread = func() error { return mountRoot(h.Rootfs, stage) }
 	}

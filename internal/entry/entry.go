@@ -5,10 +5,15 @@
 // linker: it takes the permission to open files from the runtime, says GOMAXPROCS=1 in the environment, and makes timers
 // late, since the runtime's monitor thread would wake up every 20 µs. It also has the kernel map the program by two calls, in
 // place of a page fault for each part that is used (MADV_POPULATE_READ, Linux 5.14; an older one refuses, and nothing is
-// lost). Without it all works, slower.
+// lost), and the heap of a short command in one huge page: the runtime asks for the heap by the mmap of C, which it has for
+// sanitizers, and which is ours until then. Memory is not profiled, which would begin with the first allocation, before
+// the linker's word that nobody reads the profile. Without all this the program works, slower.
 package entry
 
-import "unsafe"
+import (
+	"runtime"
+	"unsafe"
+)
 
 // rlimit is struct rlimit64.
 type rlimit struct{ cur, max uint64 }
@@ -20,10 +25,12 @@ var (
 	lowered  bool             // none is in force
 	inserted bool             // maxprocs is in the environment
 	slack    int64            // timer slack that the program was started with, in nanoseconds
+	image    struct{ start, end uintptr }
+	rate     = &runtime.MemProfileRate
 	maxprocs = [...]byte{'G', 'O', 'M', 'A', 'X', 'P', 'R', 'O', 'C', 'S', '=', '1', 0}
 )
 
-// This package imports nothing, so it is initialised among the first (spec of Go, "Program initialization": packages
+// This package imports nothing but the runtime, so it is initialised among the first (spec of Go, "Program initialization": packages
 // without pending imports in the order of their paths, since Go 1.21): before package os, which raises the soft limit.
 func init() {
 	const nofile = 7
@@ -48,6 +55,17 @@ func Environ(env []string) []string {
 		return env[1:]
 	}
 	return env
+}
+
+// Idle gives the pages of the code and its constants back to the kernel, for a process that waits: what is used again comes back
+// by page faults (MADV_DONTNEED of a mapped file, madvise(2)).
+func Idle() {
+	const (
+		dontneed = 4
+		page     = 65536 // the largest of the architectures
+	)
+	start := image.start &^ (page - 1)
+	call(sysMadvise, start, image.end-start, dontneed, 0)
 }
 
 // Stack makes the caller's stack large enough for a command, at once. It would double from 2 KiB on, each time with a copy and

@@ -47,11 +47,20 @@ environment:
 	SYSCALL
 	LEAQ	runtime·noptrdata(SB), DI
 	ANDQ	$~4095, DI
-	LEAQ	runtime·ebss(SB), SI
+	LEAQ	runtime·edata(SB), SI
 	SUBQ	DI, SI
 	MOVL	$23, DX
 	MOVL	$28, AX
 	SYSCALL
+
+	LEAQ	runtime·text(SB), AX
+	MOVQ	AX, ·image(SB)
+	LEAQ	runtime·epclntab(SB), AX
+	MOVQ	AX, ·image+8(SB)
+	MOVQ	·rate(SB), AX
+	MOVQ	$0, (AX)
+	LEAQ	mydocker_mmap(SB), AX
+	MOVQ	AX, _cgo_mmap(SB)
 
 	// If there is a GOMAXPROCS in the environment, it holds.
 	MOVQ	(SP), CX
@@ -79,3 +88,29 @@ insert:
 	LEAQ	·maxprocs(SB), AX
 	MOVQ	AX, (DI)
 	JMP	_rt0_amd64_linux(SB)
+
+// mmap(2), which the runtime calls by the convention of C. The heap's first piece is 4 MiB, to read and to write; its
+// first half becomes one page: madvise(heap, 2 MiB, MADV_HUGEPAGE).
+TEXT mydocker_mmap(SB), NOSPLIT|NOFRAME, $0
+	MOVQ	CX, R10
+	MOVL	$9, AX
+	SYSCALL
+	CMPQ	AX, $0xfffffffffffff001
+	JCC	refused
+	CMPQ	SI, $0x400000
+	JNE	mapped
+	CMPL	DX, $3
+	JNE	mapped
+	MOVQ	$0, _cgo_mmap(SB)
+	MOVQ	AX, R8
+	MOVQ	AX, DI
+	MOVL	$0x200000, SI
+	MOVL	$14, DX
+	MOVL	$28, AX
+	SYSCALL
+	MOVQ	R8, AX
+mapped:
+	RET
+refused:
+	NEGQ	AX
+	RET

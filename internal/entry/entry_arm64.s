@@ -42,10 +42,19 @@ environment:
 	SVC
 	MOVD	$runtime·noptrdata(SB), R0
 	AND	$~4095, R0
-	MOVD	$runtime·ebss(SB), R1
+	MOVD	$runtime·edata(SB), R1
 	SUB	R0, R1
 	MOVD	$23, R2
 	SVC
+
+	MOVD	$runtime·text(SB), R0
+	MOVD	R0, ·image(SB)
+	MOVD	$runtime·epclntab(SB), R0
+	MOVD	R0, ·image+8(SB)
+	MOVD	·rate(SB), R0
+	MOVD	ZR, (R0)
+	MOVD	$mydocker_mmap(SB), R0
+	MOVD	R0, _cgo_mmap(SB)
 
 	// If there is a GOMAXPROCS in the environment, it holds.
 	MOVD	(RSP), R0
@@ -79,3 +88,28 @@ move:
 	MOVD.P	R3, 8(R1)
 	MOVD.P	R3, 8(R1)
 	JMP	_rt0_arm64_linux(SB)
+
+// See entry_amd64.s.
+TEXT mydocker_mmap(SB), NOSPLIT|NOFRAME, $0
+	MOVD	R1, R9
+	MOVD	R2, R10
+	MOVD	$222, R8 // SYS_MMAP
+	SVC
+	CMN	$4095, R0
+	BCS	refused
+	CMP	$0x400000, R9
+	BNE	mapped
+	CMPW	$3, R10
+	BNE	mapped
+	MOVD	ZR, _cgo_mmap(SB)
+	MOVD	R0, R11
+	MOVD	$0x200000, R1
+	MOVD	$14, R2
+	MOVD	$233, R8 // SYS_MADVISE
+	SVC
+	MOVD	R11, R0
+mapped:
+	RET
+refused:
+	NEG	R0, R0
+	RET

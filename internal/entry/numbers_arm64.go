@@ -1,4 +1,7 @@
 package entry
 
-// sysPrlimit is the number of prlimit64(2): this package imports nothing.
-const sysPrlimit = 261
+// System calls: this package imports no package that knows them.
+const (
+	sysPrlimit = 261
+	sysMadvise = 233
+)
