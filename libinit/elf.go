@@ -44,7 +44,7 @@ func elfInterpreter(files Files, head []byte, path string) string {
 	}
 	for i := range count {
 		at := table + uint64(i*size)
-		if at+uint64(size) > uint64(len(head)) || size < 32 || h.wide && size < 56 {
+		if at > uint64(len(head)) || uint64(len(head))-at < uint64(size) || size < 32 || h.wide && size < 56 {
 			return ""
 		}
 		p := head[at:]
@@ -72,7 +72,12 @@ func readString(files Files, path string, at, size int64) string {
 	if n, err := unix.Pread(fd, b, at); err != nil || n < len(b) {
 		return ""
 	}
-	return string(bytes.TrimRight(b, "\x00"))
+	// As the kernel does: a name without an end is none, and one with several ends at the first.
+	name, _, ended := bytes.Cut(b, []byte{0})
+	if !ended || b[size-1] != 0 {
+		return ""
+	}
+	return string(name)
 }
 
 // machines names the architectures of ELF files by their number.

@@ -74,5 +74,9 @@ func (h *RunHooks) Do(e *Env) error {
 	if h.SetHome {
 		place.Env = append(place.Env, "HOME="+e.home)
 	}
-	return place.Run(context.Background(), h.Hooks, h.Kind, &state)
+	if err := place.Run(context.Background(), h.Hooks, h.Kind, &state); err != nil || e.Conn != nil {
+		return err
+	}
+	_, err := e.report.Write([]byte{hooksByte})
+	return err
 }

@@ -48,5 +48,17 @@ func (*Wait) Do(e *Env) error {
 // startByte is what start writes to the exec FIFO.
 const startByte = 's'
 
+// hooksByte tells start that the startContainer hooks have all run: an init that ended before it was in one of them, and
+// no program has run. No failure begins with it: its first byte is the length of its text.
+const hooksByte = 0
+
+// HooksDone cuts off what init reports after its startContainer hooks, and tells whether it was there.
+func HooksDone(report []byte) ([]byte, bool) {
+	if len(report) > 0 && report[0] == hooksByte {
+		return report[1:], true
+	}
+	return report, false
+}
+
 // StartByte is the message of start to init.
 func StartByte() []byte { return []byte{startByte} }

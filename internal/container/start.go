@@ -69,6 +69,9 @@ func (c *Container) runPoststart(catcher *signals.Catcher, done func()) error {
 
 var errStopped = errors.New("cannot start a container that has stopped")
 
+// errEndedInHook is of an init that somebody has killed before its hooks had run.
+var errEndedInHook = errors.New("start container: init ended while its startContainer hooks ran")
+
 // errNoProcess is start of a container whose config.json has no process (runtime.md, "Start").
 var errNoProcess = errors.New("process property must not be empty")
 
@@ -148,14 +151,19 @@ func (c *Container) listen(report *os.File, catcher *signals.Catcher) error {
 	if err != nil {
 		return fault.New(fault.Process, "", fmt.Errorf("start container: read report FIFO: %w", err))
 	}
-	switch len(b) {
-	case 0:
+	if len(b) == 0 {
 		return fault.New(fault.State, "", errStopped)
-	case 1:
+	}
+	b, hooked := libinit.HooksDone(b[1:])
+	switch {
+	case len(b) > 0:
+	case c.rec.StartHooks && !hooked:
+		return fault.New(fault.Process, "hooks.startContainer", errEndedInHook)
+	default:
 		return nil
 	}
 	var f libinit.Failure
-	if err := wire.Unmarshal(b[1:], &f); err != nil {
+	if err := wire.Unmarshal(b, &f); err != nil {
 		return fault.New(fault.Internal, "", err)
 	}
 	err = f.Error()

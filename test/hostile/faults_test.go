@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -78,6 +79,7 @@ func TestFaultsInside(t *testing.T) {
 	v.write([]string{"sleep"})
 	f.startOther()
 	defer f.endOther()
+	defer f.nanny()()
 	kinds := f.kinds()
 	count := make(map[string]int)
 	begin := time.Now()
@@ -221,6 +223,49 @@ func (f *faults) reap() {
 			return
 		}
 	}
+}
+
+// nanny waits for orphans from inside of containers all the time, as a manager of containers does: the first process of
+// a pid namespace does not end before all others have been waited for (pid_namespaces(7)). stop ends it.
+func (f *faults) nanny() (stop func()) {
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+			tasks, _ := filepath.Glob("/proc/self/task/*/children")
+			for _, name := range tasks {
+				for _, pid := range strings.Fields(read(name)) {
+					if n, err := strconv.Atoi(pid); err == nil && n != f.otherPid && orphaned(pid) {
+						_, _ = unix.Wait4(n, nil, unix.WNOHANG, nil)
+					}
+				}
+			}
+		}
+	})
+	return func() {
+		close(done)
+		wg.Wait()
+	}
+}
+
+// orphaned tells whether a child has ended that is of another pid namespace: no command of this process is.
+func orphaned(pid string) bool {
+	ended, inside := false, false
+	for line := range strings.Lines(read("/proc/" + pid + "/status")) {
+		name, value, _ := strings.Cut(line, ":")
+		switch name {
+		case "State":
+			ended = strings.HasPrefix(strings.TrimSpace(value), "Z")
+		case "NSpid":
+			inside = len(strings.Fields(value)) > 1
+		}
+	}
+	return ended && inside
 }
 
 // strangers are children of this process that nobody knows.
