@@ -214,17 +214,38 @@ func (c *Cgroup) updateUnit(r *lib.Resources) error {
 	}
 	return c.answered("set the limits of", func() error {
 		ctx := context.Background()
-		connect := systemddbus.NewWithContext
-		if c.saved.Unit.User {
-			connect = systemddbus.NewUserConnectionContext
-		}
-		conn, err := connect(ctx)
+		conn, err := c.connect(ctx)
 		if err != nil {
 			return err
 		}
 		defer conn.Close()
 		return conn.SetUnitPropertiesContext(ctx, c.saved.Unit.String(), true, changed...)
 	})
+}
+
+// killedForMemory asks systemd whether a process of the unit was killed for want of memory. A unit that has failed stays until
+// stopUnit.
+func (c *Cgroup) killedForMemory() (killed bool) {
+	_ = c.answered("ask for the end of", func() error {
+		ctx := context.Background()
+		conn, err := c.connect(ctx)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		result, err := conn.GetUnitTypePropertyContext(ctx, c.saved.Unit.String(), "Scope", "Result")
+		killed = err == nil && result.Value.Value() == "oom-kill"
+		return err
+	})
+	return killed
+}
+
+// connect is a connection to the systemd that has the unit.
+func (c *Cgroup) connect(ctx context.Context) (*systemddbus.Conn, error) {
+	if c.saved.Unit.User {
+		return systemddbus.NewUserConnectionContext(ctx)
+	}
+	return systemddbus.NewWithContext(ctx)
 }
 
 // properties reads the annotations: the value is in the text form of D-Bus variants, as "'inactive-or-failed'" or
