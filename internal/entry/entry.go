@@ -49,6 +49,16 @@ func OpenFiles() (cur, hard uint64) { return limit.cur, limit.max }
 // that the threads have it still.
 func Slack() int64 { return slack }
 
+// Prompt gives the calling thread, and so what it starts, the timer slack back. It is for who is locked to the thread and
+// about to make a process: other threads than the main one may have late timers still, since to set those of another thread
+// takes CAP_SYS_NICE (timerslack_ns, proc_pid_timerslack_ns(5)).
+func Prompt() {
+	const timerslack = 29 // PR_SET_TIMERSLACK
+	if slack > 0 {
+		call(sysPrctl, timerslack, uintptr(slack), 0, 0)
+	}
+}
+
 // Environ returns env, the environment, without what the entry point has put in.
 func Environ(env []string) []string {
 	if inserted && len(env) > 0 && env[0] == string(maxprocs[:len(maxprocs)-1]) {
