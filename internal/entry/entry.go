@@ -5,7 +5,7 @@
 // linker: it takes the permission to open files from the runtime, says GOMAXPROCS=1 in the environment, and makes timers
 // late, since the runtime's monitor thread would wake up every 20 µs. It also has the kernel map the program by two calls, in
 // place of a page fault for each part that is used (MADV_POPULATE_READ, Linux 5.14; an older one refuses, and nothing is
-// lost), and the heap of a short command in one huge page: the runtime asks for the heap by the mmap of C, which it has for
+// lost), and the heap of a short command in huge pages: the runtime asks for the heap by the mmap of C, which it has for
 // sanitizers, and which is ours until then. Memory is not profiled, which would begin with the first allocation, before
 // the linker's word that nobody reads the profile. Without all this the program works, slower.
 package entry
