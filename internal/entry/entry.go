@@ -26,7 +26,7 @@ var (
 	inserted bool             // maxprocs is in the environment
 	slack    int64            // timer slack that the program was started with, in nanoseconds
 	image    struct{ start, end uintptr }
-	rate     = &runtime.MemProfileRate
+	rate     = &runtime.MemProfileRate //nolint:unused // entry_GOARCH.s
 	maxprocs = [...]byte{'G', 'O', 'M', 'A', 'X', 'P', 'R', 'O', 'C', 'S', '=', '1', 0}
 )
 
