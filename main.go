@@ -122,6 +122,7 @@ func run(args []string) int {
 	var coded cli.ExitCoder
 	if errors.As(err, &coded) {
 		code = coded.ExitCode()
+		err = fault.New(fault.Usage, "", err) // the library's own: there is no such command
 	}
 	if !logging {
 		// The error came before the command: its flags are wrong, those of the log may be right.
@@ -263,7 +264,12 @@ func usageError(ctx context.Context, c *cli.Command, err error, sub bool) error 
 			_ = cli.ShowRootCommandHelp(root)
 		}
 	}
-	return fault.New(fault.Usage, "", err)
+	err = fault.New(fault.Usage, "", err)
+	switch c.Name {
+	case "run", "exec", "spec", "explain":
+		return fault.Hint(err, "a program and its arguments come behind --")
+	}
+	return err
 }
 
 func printVersion(c *cli.Command) error {

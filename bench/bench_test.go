@@ -66,6 +66,20 @@ func TestTable(t *testing.T) {
 	}
 }
 
+func TestSummary(t *testing.T) {
+	var out strings.Builder
+	b := &bench{out: &out, rows: []row{
+		{action: "run", name: "mydocker", cpuRatio: 1, wallTime: 1},
+		{action: "run", name: "crun", cpuRatio: 2, wallTime: 4},
+		{action: "list", name: "mydocker", cpuRatio: 1, wallTime: 1},
+		{action: "list", name: "crun", note: "no"},
+	}}
+	b.summary()
+	if want := "| | crun |\n|---|---|\n| run | 0.50, 0.25 |\n| list | – |\n"; !strings.HasSuffix(out.String(), want) {
+		t.Errorf("%q does not end with %q", out.String(), want)
+	}
+}
+
 // The programs of the root filesystem do what their names say.
 func TestPrograms(t *testing.T) {
 	dir := t.TempDir()
@@ -115,10 +129,13 @@ func TestMeter(t *testing.T) {
 	if err := m.run([]string{"/nonexistent"}); err == nil {
 		t.Error("a program that is not there runs")
 	}
-	var seen [3]int
-	err := m.crowd(10, 3, func(slot int) []string { seen[slot]++; return []string{"/bin/sh", "-c", "exit 0"} })
-	if err != nil || seen[0]+seen[1]+seen[2] != 10 {
+	var seen [10]int
+	err := m.crowd(10, 3, func(n int) []string { seen[n]++; return []string{"/bin/sh", "-c", "exit 0"} })
+	if err != nil || seen != [10]int{1, 1, 1, 1, 1, 1, 1, 1, 1, 1} {
 		t.Errorf("crowd: %v, %v", seen, err)
+	}
+	if err := m.idle(); err != nil {
+		t.Error(err)
 	}
 	if err := m.crowd(5, 2, func(int) []string { return []string{"/bin/sh", "-c", "exit 1"} }); err == nil {
 		t.Error("a crowd that fails does not say so")

@@ -80,27 +80,50 @@ func (b *bench) commands() error {
 	)
 }
 
-// parallel runs containers, some at a time, as a busy engine does.
+// parallel makes, starts and deletes many containers, some at a time, as a busy engine does.
 func (b *bench) parallel() error {
 	count, atOnce, rounds := 200, 8, 3
 	if b.short {
 		count, rounds = 16, 1
 	}
+	const first = inBackground
 	return b.section("In parallel", action{
-		name: "run, 8 at a time, each", per: count, rounds: rounds,
+		name: "create, start, delete, 8 at a time, each", per: count, rounds: rounds,
 		prepare: func(t *tool) error {
-			for i := range atOnce {
-				if _, err := b.bundle(b.id(t, i), defaultSpec("/bin/true")); err != nil {
+			for n := range count {
+				if _, err := b.bundle(b.id(t, first+n), defaultSpec("/bin/true")); err != nil {
 					return err
 				}
 			}
 			return nil
 		},
 		do: func(t *tool, m *meter) error {
-			return m.crowd(count, atOnce, func(slot int) []string {
-				id := b.id(t, slot)
-				return t.command("run", "--bundle", filepath.Join(b.dir, "bundle", id), id)
-			})
+			// Where a step fails, what is there is removed in the end.
+			for n := range count {
+				t.made = append(t.made, b.id(t, first+n))
+			}
+			step := func(args ...string) error {
+				return m.crowd(count, atOnce, func(n int) []string {
+					id := b.id(t, first+n)
+					argv := t.command(args...)
+					if args[0] == "create" {
+						argv = append(argv, filepath.Join(b.dir, "bundle", id))
+					}
+					return append(argv, id)
+				})
+			}
+			for _, do := range []func() error{
+				func() error { return step("create", "--bundle") },
+				func() error { return step("start") },
+				m.idle,
+				func() error { return step("delete") },
+			} {
+				if err := do(); err != nil {
+					return err
+				}
+			}
+			t.made = t.made[:len(t.made)-count]
+			return nil
 		},
 	})
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,54 +11,64 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// crowd runs count commands, atOnce at a time. Each gets a slot, a number below atOnce that no other one has.
-func (m *meter) crowd(count, atOnce int, argv func(slot int) []string) error {
+// crowd runs count commands, atOnce at a time. argv is the command line of number n.
+func (m *meter) crowd(count, atOnce int, argv func(n int) []string) error {
 	out, err := os.OpenFile(filepath.Join(m.dir, "output"), os.O_RDWR|os.O_CREATE|os.O_TRUNC|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
 	defer out.Close()
-	type member struct {
-		slot  int
-		guard *time.Timer
-	}
-	members := map[int]member{} // by pid
-	begin := func(slot int) error {
-		pid, err := start(argv(slot), out, nil)
+	guards := map[int]*time.Timer{} // by pid
+	begun := 0
+	begin := func() error {
+		pid, err := start(argv(begun), out, nil)
 		if err == nil {
-			members[pid] = member{slot, time.AfterFunc(patience, func() { _ = unix.Kill(pid, unix.SIGKILL) })}
-			count--
+			guards[pid] = time.AfterFunc(patience, func() { _ = unix.Kill(pid, unix.SIGKILL) })
+			begun++
 		}
 		return err
 	}
-	for slot := range min(atOnce, count) {
-		if err := begin(slot); err != nil {
+	for range min(atOnce, count) {
+		if err := begin(); err != nil {
 			return err
 		}
 	}
 	var failed error
-	for len(members) > 0 {
+	for len(guards) > 0 {
 		pid, status, err := m.next(0)
 		if err != nil {
 			return fmt.Errorf("wait: %w", err)
 		}
-		ended, ours := members[pid]
+		guard, ours := guards[pid]
 		if !ours {
 			continue
 		}
-		ended.guard.Stop()
-		delete(members, pid)
+		guard.Stop()
+		delete(guards, pid)
 		if !status.Exited() || status.ExitStatus() != 0 {
 			text, _ := os.ReadFile(out.Name())
 			failed = fmt.Errorf("status %#x: %s", uint32(status), text)
 		}
-		if count > 0 && failed == nil {
-			if err := begin(ended.slot); err != nil {
-				failed = err
-			}
+		if begun < count && failed == nil {
+			failed = begin()
 		}
 	}
 	return failed
+}
+
+// idle waits until there is no child any more.
+func (m *meter) idle() error {
+	for limit := time.Now().Add(patience); time.Now().Before(limit); time.Sleep(time.Millisecond) {
+		if m.sweep(); !m.children() {
+			return nil
+		}
+	}
+	return errors.New("programs that do not end")
+}
+
+// children tells whether there are any.
+func (m *meter) children() bool {
+	return unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil) != unix.ECHILD
 }
 
 // bindSelf makes a directory in base and a mount of it.

@@ -30,6 +30,7 @@ type bench struct {
 	peak     string   // the built peak.c, likewise
 	stop     chan os.Signal
 	problems []string // why the run fails in the end
+	rows     []row
 }
 
 // newBench prepares the host's side: a place for files, cgroups as the peers can use them, the tools.

@@ -23,13 +23,13 @@ import (
 
 // settings are the flags.
 type settings struct {
-	mydocker, crun, runc string
-	rounds               int
-	many                 int
-	short                bool
-	only                 string
-	max                  float64
-	testdata             string
+	mydocker, peers string
+	rounds          int
+	many            int
+	short           bool
+	only            string
+	max             float64
+	testdata        string
 }
 
 // inside is set in the environment of the copy that runs in a mount namespace of its own.
@@ -38,8 +38,7 @@ const inside = "MYDOCKER_BENCH_INSIDE"
 func main() {
 	var s settings
 	flag.StringVar(&s.mydocker, "mydocker", "./mydocker", "the binary to be measured")
-	flag.StringVar(&s.crun, "crun", "crun", "crun, by path or by name")
-	flag.StringVar(&s.runc, "runc", "runc", "runc, by path or by name")
+	flag.StringVar(&s.peers, "peers", "crun,runc", "the other runtimes, with commas between: a program's name, or what to call it=its path")
 	flag.IntVar(&s.rounds, "rounds", 60, "how often each case is measured")
 	flag.IntVar(&s.many, "many", 1000, "how many containers, and mounts of the host, are many")
 	flag.BoolVar(&s.short, "short", false, "few rounds, small numbers, and no comparison that fails")
@@ -111,5 +110,6 @@ func run(s *settings, out io.Writer) (err error) {
 			return fmt.Errorf("%s: %w", section.name, err)
 		}
 	}
+	b.summary()
 	return b.verdict()
 }

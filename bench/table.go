@@ -58,6 +58,7 @@ func slower(rows []row, limit float64) []string {
 
 // table prints rows.
 func (b *bench) table(title string, rows []row) {
+	b.rows = append(b.rows, rows...)
 	b.say("\n### %s\n\n| | | CPU, ms | × | wall, ms | × | page faults |\n|---|---|---|---|---|---|---|", title)
 	last := ""
 	for _, r := range rows {
@@ -71,6 +72,37 @@ func (b *bench) table(title string, rows []row) {
 			continue
 		}
 		b.say("| %s | %s | %s | %.2f | %s | %.2f | %d |", name, r.name, r.cpu, r.cpuRatio, r.wall, r.wallTime, r.faults)
+	}
+}
+
+// summary is one line for each action: what mydocker takes as a part of what each of the others does, CPU and wall time.
+func (b *bench) summary() {
+	var names []string
+	actions := map[string]map[string]row{}
+	var order []string
+	for _, r := range b.rows {
+		if r.name != "mydocker" && !slices.Contains(names, r.name) {
+			names = append(names, r.name)
+		}
+		if actions[r.action] == nil {
+			actions[r.action] = map[string]row{}
+			order = append(order, r.action)
+		}
+		actions[r.action][r.name] = r
+	}
+	b.say("\n### mydocker as a part of the others: CPU, wall time\n")
+	b.say("| | %s |\n|---%s|", strings.Join(names, " | "), strings.Repeat("|---", len(names)))
+	for _, action := range order {
+		line := "| " + action
+		for _, name := range names {
+			r := actions[action][name]
+			if r.cpuRatio == 0 || r.wallTime == 0 {
+				line += " | –"
+				continue
+			}
+			line += fmt.Sprintf(" | %.2f, %.2f", 1/r.cpuRatio, 1/r.wallTime)
+		}
+		b.say("%s |", line)
 	}
 }
 

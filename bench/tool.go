@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // inBackground is the first number of the containers that stay for a whole section.
@@ -25,7 +26,15 @@ func (t *tool) command(args ...string) []string {
 
 // findTools looks the runtimes up. A peer that is not there is said and left out.
 func (b *bench) findTools() error {
-	for _, t := range []*tool{{name: "mydocker", path: b.mydocker}, {name: "crun", path: b.crun}, {name: "runc", path: b.runc}} {
+	all := []*tool{{name: "mydocker", path: b.mydocker}}
+	for peer := range strings.SplitSeq(b.peers, ",") {
+		name, path, named := strings.Cut(peer, "=")
+		if !named {
+			path = name
+		}
+		all = append(all, &tool{name: name, path: path})
+	}
+	for _, t := range all {
 		path, err := exec.LookPath(t.path)
 		if err == nil {
 			path, err = filepath.Abs(path)

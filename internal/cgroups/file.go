@@ -41,6 +41,7 @@ func writeFile(path, data string) error { return rawfile.Write(path, []byte(data
 
 // readFile returns the content without the newline at its end.
 func readFile(path string) (string, error) {
-	b, err := rawfile.Read(path)
+	var room [512]byte
+	b, err := rawfile.Append(room[:0], path)
 	return strings.TrimSuffix(string(b), "\n"), err
 }

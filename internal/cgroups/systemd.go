@@ -87,12 +87,28 @@ func expandSlice(slice string) (string, error) {
 	return systemd.ExpandSlice(slice)
 }
 
-// systemd returns the library's manager of the unit. Its name for the user's own systemd is "rootless".
-func (c *Cgroup) systemd() (m lib.Manager, err error) {
+// systemd returns the library's manager of the unit. Its name for the user's own systemd is "rootless". To make one takes
+// a lock that a call which is not answered keeps.
+func (c *Cgroup) systemd() (lib.Manager, error) {
 	u, config := c.saved.Unit, c.libConfig()
 	config.Systemd = true
 	config.Name, config.Parent, config.ScopePrefix, config.Path = u.Name, u.Slice, u.Prefix, ""
 	config.Rootless = u.User
+	made := make(chan lib.Manager, 1)
+	err := c.answered("reach", func() error {
+		m, err := c.newManager(config)
+		if err == nil {
+			made <- m
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return <-made, nil
+}
+
+func (c *Cgroup) newManager(config *lib.Cgroup) (lib.Manager, error) {
 	if c.saved.Layout == V1 {
 		return systemd.NewLegacyManager(config, c.Paths())
 	}
@@ -100,14 +116,7 @@ func (c *Cgroup) systemd() (m lib.Manager, err error) {
 	if h := c.main(); h.Path != "" {
 		dir = h.dir()
 	}
-	err = c.answered("ask for the path of", func() error {
-		m, err = systemd.NewUnifiedManager(config, dir)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return m, nil
+	return systemd.NewUnifiedManager(config, dir)
 }
 
 // ownDevices has the library's managers set device rules as is done here without it. Where they have none to
@@ -205,17 +214,38 @@ func (c *Cgroup) updateUnit(r *lib.Resources) error {
 	}
 	return c.answered("set the limits of", func() error {
 		ctx := context.Background()
-		connect := systemddbus.NewWithContext
-		if c.saved.Unit.User {
-			connect = systemddbus.NewUserConnectionContext
-		}
-		conn, err := connect(ctx)
+		conn, err := c.connect(ctx)
 		if err != nil {
 			return err
 		}
 		defer conn.Close()
 		return conn.SetUnitPropertiesContext(ctx, c.saved.Unit.String(), true, changed...)
 	})
+}
+
+// killedForMemory asks systemd whether a process of the unit was killed for want of memory. A unit that has failed stays until
+// stopUnit.
+func (c *Cgroup) killedForMemory() (killed bool) {
+	_ = c.answered("ask for the end of", func() error {
+		ctx := context.Background()
+		conn, err := c.connect(ctx)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		result, err := conn.GetUnitTypePropertyContext(ctx, c.saved.Unit.String(), "Scope", "Result")
+		killed = err == nil && result.Value.Value() == "oom-kill"
+		return err
+	})
+	return killed
+}
+
+// connect is a connection to the systemd that has the unit.
+func (c *Cgroup) connect(ctx context.Context) (*systemddbus.Conn, error) {
+	if c.saved.Unit.User {
+		return systemddbus.NewUserConnectionContext(ctx)
+	}
+	return systemddbus.NewWithContext(ctx)
 }
 
 // properties reads the annotations: the value is in the text form of D-Bus variants, as "'inactive-or-failed'" or

@@ -34,6 +34,7 @@ func FuzzStat(f *testing.F) {
 	f.Add([]byte("1 (a) S 0 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 9 10 11"), "a")
 	f.Add([]byte("1 (a) Z 0 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 9 10 11"), ") R 1 1")
 	f.Add([]byte(")"), "")
+	f.Add([]byte("\x00 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0"), "0")
 	f.Fuzz(func(t *testing.T, b []byte, name string) {
 		start, state, threads, err := parseStat(b)
 		if err == nil && (state == 0 || threads == "") {

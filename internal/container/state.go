@@ -204,7 +204,8 @@ func (p process) alive() bool {
 
 // stat reads the start time of a process, and whether it has ended and was not waited for.
 func stat(pid int) (start uint64, ended bool, err error) {
-	b, err := rawfile.Read("/proc/" + strconv.Itoa(pid) + "/stat")
+	var room [1024]byte
+	b, err := rawfile.Append(room[:0], "/proc/"+strconv.Itoa(pid)+"/stat")
 	if err != nil {
 		return 0, false, err
 	}
@@ -222,12 +223,23 @@ func stat(pid int) (start uint64, ended bool, err error) {
 // parseStat picks the start time, the state and the number of threads out of /proc/PID/stat.
 func parseStat(b []byte) (start uint64, state byte, threads string, err error) {
 	// The name, in parentheses, may hold anything: the last ")" ends it.
-	fields := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
-	if len(fields) < 20 {
-		return 0, 0, "", errors.New("malformed")
+	at := 0
+	for f := range bytes.FieldsSeq(b[bytes.LastIndexByte(b, ')')+1:]) {
+		switch at {
+		case 0:
+			state = f[0]
+		case 17:
+			threads = string(f)
+		case 19:
+			start, err = strconv.ParseUint(string(f), 10, 64)
+			if state < 'A' {
+				break
+			}
+			return start, state, threads, err
+		}
+		at++
 	}
-	start, err = strconv.ParseUint(string(fields[19]), 10, 64)
-	return start, fields[0][0], string(fields[17]), err
+	return 0, 0, "", errors.New("malformed")
 }
 
 // threadsExit tells whether all threads but the first are on their way out. The last one of a pid namespace's init waits

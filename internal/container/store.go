@@ -97,7 +97,11 @@ func (s *Store) reserve(id string) (*Container, error) {
 	if err := CheckID(id); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(s.Root, 0o711); err != nil {
+	err := os.MkdirAll(s.Root, 0o711)
+	if errors.Is(err, os.ErrPermission) {
+		return nil, fault.Hint(fault.New(fault.StateDirectory, "", err), "who is not root keeps containers in $XDG_RUNTIME_DIR, or where --root says")
+	}
+	if err != nil {
 		return nil, fault.New(fault.StateDirectory, "", err)
 	}
 	c := &Container{store: s, rec: record{ID: id}}

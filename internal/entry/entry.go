@@ -5,7 +5,7 @@
 // linker: it takes the permission to open files from the runtime, says GOMAXPROCS=1 in the environment, and makes timers
 // late, since the runtime's monitor thread would wake up every 20 µs. It also has the kernel map the program by two calls, in
 // place of a page fault for each part that is used (MADV_POPULATE_READ, Linux 5.14; an older one refuses, and nothing is
-// lost), and the heap of a short command in one huge page: the runtime asks for the heap by the mmap of C, which it has for
+// lost), and the heap of a short command in huge pages: the runtime asks for the heap by the mmap of C, which it has for
 // sanitizers, and which is ours until then. Memory is not profiled, which would begin with the first allocation, before
 // the linker's word that nobody reads the profile. Without all this the program works, slower.
 package entry
@@ -26,7 +26,7 @@ var (
 	inserted bool             // maxprocs is in the environment
 	slack    int64            // timer slack that the program was started with, in nanoseconds
 	image    struct{ start, end uintptr }
-	rate     = &runtime.MemProfileRate
+	rate     = &runtime.MemProfileRate //nolint:unused // entry_GOARCH.s
 	maxprocs = [...]byte{'G', 'O', 'M', 'A', 'X', 'P', 'R', 'O', 'C', 'S', '=', '1', 0}
 )
 
@@ -48,6 +48,16 @@ func OpenFiles() (cur, hard uint64) { return limit.cur, limit.max }
 // Slack returns the timer slack (PR_SET_TIMERSLACK, prctl(2)) that the program was started with, in nanoseconds. 0 means
 // that the threads have it still.
 func Slack() int64 { return slack }
+
+// Prompt gives the calling thread, and so what it starts, the timer slack back. It is for who is locked to the thread and
+// about to make a process: other threads than the main one may have late timers still, since to set those of another thread
+// takes CAP_SYS_NICE (timerslack_ns, proc_pid_timerslack_ns(5)).
+func Prompt() {
+	const timerslack = 29 // PR_SET_TIMERSLACK
+	if slack > 0 {
+		call(sysPrctl, timerslack, uintptr(slack), 0, 0)
+	}
+}
 
 // Environ returns env, the environment, without what the entry point has put in.
 func Environ(env []string) []string {

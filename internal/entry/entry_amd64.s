@@ -90,7 +90,7 @@ insert:
 	JMP	_rt0_amd64_linux(SB)
 
 // mmap(2), which the runtime calls by the convention of C. The heap's first piece is 4 MiB, to read and to write; its
-// first half becomes one page: madvise(heap, 2 MiB, MADV_HUGEPAGE).
+// pages become huge ones: madvise(heap, 4 MiB, MADV_HUGEPAGE).
 TEXT mydocker_mmap(SB), NOSPLIT|NOFRAME, $0
 	MOVQ	CX, R10
 	MOVL	$9, AX
@@ -104,7 +104,7 @@ TEXT mydocker_mmap(SB), NOSPLIT|NOFRAME, $0
 	MOVQ	$0, _cgo_mmap(SB)
 	MOVQ	AX, R8
 	MOVQ	AX, DI
-	MOVL	$0x200000, SI
+	MOVL	$0x400000, SI
 	MOVL	$14, DX
 	MOVL	$28, AX
 	SYSCALL

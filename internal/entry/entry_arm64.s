@@ -103,7 +103,7 @@ TEXT mydocker_mmap(SB), NOSPLIT|NOFRAME, $0
 	BNE	mapped
 	MOVD	ZR, _cgo_mmap(SB)
 	MOVD	R0, R11
-	MOVD	$0x200000, R1
+	MOVD	$0x400000, R1
 	MOVD	$14, R2
 	MOVD	$233, R8 // SYS_MADVISE
 	SVC

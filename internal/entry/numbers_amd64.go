@@ -4,4 +4,5 @@ package entry
 const (
 	sysPrlimit = 302
 	sysMadvise = 28
+	sysPrctl   = 157
 )

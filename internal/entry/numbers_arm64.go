@@ -4,4 +4,5 @@ package entry
 const (
 	sysPrlimit = 261
 	sysMadvise = 233
+	sysPrctl   = 167
 )

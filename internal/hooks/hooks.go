@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -16,6 +17,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"mydocker/internal/entry"
 	"mydocker/internal/fault"
 )
 
@@ -101,7 +103,13 @@ func (p *Place) run(ctx context.Context, h *specs.Hook, state []byte, out, errOu
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	// A child that the hook leaves behind may hold its output open.
 	cmd.WaitDelay = time.Second
-	err := cmd.Run()
+	runtime.LockOSThread()
+	entry.Prompt()
+	err := cmd.Start()
+	runtime.UnlockOSThread()
+	if err == nil {
+		err = cmd.Wait()
+	}
 	switch {
 	case ctx.Err() != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return fmt.Errorf("timeout after %d s", *h.Timeout)

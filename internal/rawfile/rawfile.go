@@ -31,14 +31,19 @@ func open(path string, flags int, mode uint32) (int, error) {
 }
 
 // Read reads a whole file.
-func Read(path string) ([]byte, error) {
+func Read(path string) ([]byte, error) { return Append(make([]byte, 0, 2048), path) }
+
+// Append adds a whole file to b, which saves memory where b has room for it.
+func Append(b []byte, path string) ([]byte, error) {
 	fd, err := open(path, unix.O_RDONLY, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer unix.Close(fd)
-	b := make([]byte, 0, 2048)
 	for {
+		if len(b) == cap(b) {
+			b = append(b, 0)[:len(b)]
+		}
 		n, err := unix.Read(fd, b[len(b):cap(b)])
 		if err == unix.EINTR {
 			continue
@@ -49,9 +54,7 @@ func Read(path string) ([]byte, error) {
 		if n == 0 {
 			return b, nil
 		}
-		if b = b[:len(b)+n]; len(b) == cap(b) {
-			b = append(b, 0)[:len(b)]
-		}
+		b = b[:len(b)+n]
 	}
 }
 

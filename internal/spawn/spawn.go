@@ -9,6 +9,8 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"mydocker/internal/entry"
 )
 
 // Join is a namespace that is joined by a descriptor.
@@ -143,6 +145,7 @@ func undump(before int) {
 func (s *spawn) clone(namespaces uintptr) error {
 	s.arm(namespaces)
 	runtime.LockOSThread()
+	entry.Prompt()
 	beforeFork()
 	pid, errno := clone(&s.first.args, unsafe.Sizeof(s.first.args), &s.first)
 	afterFork()

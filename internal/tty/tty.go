@@ -45,14 +45,32 @@ func Attach(master *os.File) (*Terminal, error) {
 // endOfFile is the character that ends the input of a terminal, VEOF of termios(3), as it is set in a new one.
 const endOfFile = 4
 
-// copyInput ends when stdin does. The process reads an end of file then, if stdin was no terminal.
+// copyInput ends when stdin does. The processes read an end of file then, if stdin was no terminal.
 func (t *Terminal) copyInput() {
 	_, _ = io.Copy(t.master, os.Stdin)
-	if t.saved == nil {
+	if t.saved != nil {
+		return
+	}
+	// An end of a file is there for all who read it, and one of a terminal for who reads it first. It is lost, too, when a
+	// program sets the terminal to another mode.
+	for pause := endPause; ; pause = min(2*pause, endPauseMost) {
 		// In the middle of a line the first one only ends the line.
-		_, _ = t.master.Write([]byte{endOfFile, endOfFile})
+		if _, err := t.master.Write([]byte{endOfFile, endOfFile}); err != nil {
+			return
+		}
+		select {
+		case <-t.output:
+			return
+		case <-time.After(pause):
+		}
 	}
 }
+
+// endPause and endPauseMost are the least and the most between two ends of the input.
+const (
+	endPause     = 100 * time.Millisecond
+	endPauseMost = 5 * time.Second
+)
 
 // clearONLCR lets lines end as the process writes them.
 func clearONLCR(fd int) error {

@@ -74,7 +74,11 @@ func (e *engine) shell(text string) *exec.Cmd {
 }
 
 func (e *engine) environ() []string {
-	return []string{"PATH=/run/bin:" + e.path(), "HOME=/run/home", "TMPDIR=/run/tmp", "TERM=xterm", "LC_ALL=C.UTF-8", "IMAGE=" + imageName, "BIN=/run/bin"}
+	return []string{
+		"PATH=/run/bin:" + e.path(), "HOME=/run/home", "TMPDIR=/run/tmp", "TERM=xterm", "LC_ALL=C.UTF-8", "IMAGE=" + imageName, "BIN=/run/bin",
+		// A daemon that is built speaks to the host's client, which may be older than it likes.
+		"DOCKER_MIN_API_VERSION=1.24",
+	}
 }
 
 // start writes the configuration, starts the daemons, and loads the image.

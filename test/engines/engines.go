@@ -23,16 +23,22 @@ var engines = []*engine{
 	criBy("cri", containerdConfig2, false, "/usr/lib/cni/bridge"),
 	containerdBy("containerd2", containerdConfig3, true),
 	criBy("cri2", containerdConfig3, true),
-	{
-		name: "docker", scripts: "client", programs: []string{"dockerd", "containerd", "docker-init"}, version: "dockerd --version",
+	dockerBy("docker", false, "docker-init"),
+	dockerBy("docker2", true),
+}
+
+// dockerBy is Docker: the host's, or a daemon that is built, with the containerd that is. others are further programs.
+func dockerBy(name string, built bool, others ...string) *engine {
+	return &engine{
+		name: name, scripts: "client", built: built, programs: append([]string{"dockerd", "containerd"}, others...), version: "dockerd --version",
 		files:   map[string]string{"/etc/docker/daemon.json": dockerConfig},
 		daemons: [][]string{{"dockerd"}},
 		ready:   "docker version",
 		load:    "docker load -q -i /run/image.tar",
 		client:  [2]string{"engine", "docker"},
-		kept:    []string{"docker", "/run/docker/netns/default"},
+		kept:    []string{"docker", "docker/buildkit", "/run/docker/netns/default"},
 		reset:   "docker ps -aq | xargs -r docker rm -f",
-	},
+	}
 }
 
 // containerdBy is containerd as ctr drives it: the host's, or one that is built.

@@ -31,6 +31,7 @@ func init() {
 		"env":      env,
 		"id":       id,
 		"cwd":      cwd,
+		"slack":    slack,
 		"status":   status,
 		"fds":      fds,
 		"mounts":   mounts,

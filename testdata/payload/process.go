@@ -39,6 +39,13 @@ func cwd([]string) error {
 	return err
 }
 
+// slack prints the timer slack. What /proc says of it some kernels show only to who may set it.
+func slack([]string) error {
+	n, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0)
+	fmt.Println(n)
+	return err
+}
+
 // status prints fields of /proc/self/status.
 func status(a []string) error {
 	b, err := os.ReadFile("/proc/self/status")
