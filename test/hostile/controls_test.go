@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -14,7 +15,7 @@ import (
 )
 
 var (
-	weaken = flag.String("weaken", "", "a part of the names of defences to take away, or all: the attacks on them then have to succeed")
+	weaken = flag.String("weaken", "", "a pattern of the defences to take away, one at a time: the attacks on them then have to succeed")
 	kept   = flag.String("keep", "", "the directory in which the last mydocker without a defence is left")
 )
 
@@ -27,6 +28,10 @@ func TestControls(t *testing.T) {
 	if os.Geteuid() != 0 || *weaken == "" {
 		t.Skip("needs root, and -weaken")
 	}
+	pattern, err := regexp.Compile(*weaken)
+	if err != nil {
+		t.Fatal(err)
+	}
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
@@ -35,7 +40,7 @@ func TestControls(t *testing.T) {
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "without\tattack\tmydocker is")
 	for _, d := range weakenings {
-		if *weaken != "all" && !strings.Contains(d.name, *weaken) {
+		if !pattern.MatchString(d.name) {
 			continue
 		}
 		t.Run(d.name, func(t *testing.T) {
@@ -69,6 +74,9 @@ func (d *weakening) attack(t *testing.T, root string, tell func(attack, verdict 
 func build(t *testing.T, root string, edits []edit) (path string) {
 	out := filepath.Join(t.TempDir(), weakened)
 	if *kept != "" {
+		if err := os.MkdirAll(*kept, 0o755); err != nil {
+			t.Fatal(err)
+		}
 		out = filepath.Join(*kept, weakened)
 	}
 	dir := t.TempDir()

@@ -25,7 +25,7 @@ func redirectedSELinux(v *victim) {
 
 // ledAway has the procfs exchanged for a directory of the attacker's before a label is written to it.
 func (v *victim) ledAway(label func(*specs.Process)) {
-	attributes := []string{"attr/exec", "attr/apparmor/exec"}
+	attributes := []string{"attr/exec", "attr/apparmor/exec", "attr/keycreate"}
 	each := func(do func(path string)) {
 		for _, self := range []string{"self", "thread-self", "1", "1/task/1", "self/task/1"} {
 			for _, name := range attributes {

@@ -12,7 +12,7 @@ import (
 // times, and until something breaks.
 func (v *victim) racing(a, b string, once func(round int)) {
 	limit, least := 4*time.Second, 8
-	if v.name == "mydocker" || v.name == weakened {
+	if v.ours() {
 		limit, least = 20*time.Second, 40
 	}
 	r := v.race(v.root(a), v.root(b))

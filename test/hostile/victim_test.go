@@ -217,6 +217,9 @@ func (v *victim) callTo(name string, prepare func(*exec.Cmd), args ...string) re
 	return r
 }
 
+// ours tells whether it is mydocker, or one without a defence.
+func (v *victim) ours() bool { return v.name == "mydocker" || v.name == weakened }
+
 func (v *victim) binary() string { return binaries.Runtime }
 
 func read(name string) string {

@@ -18,7 +18,10 @@ var believer = []edit{{"internal/lsm/lsm.go", "func SELinuxEnabled() bool {\n", 
 
 // private is what is written to in place of the container's /proc.
 var private = []edit{
-	{"libinit/procfs.go", "func (e *Env) openProc() (int, error) {\n", "func (e *Env) openProc() (int, error) {\nif true {\nreturn openIn(int(e.Root.Fd()), \"/proc\", 0)\n}\n"},
+	{"libinit/sysctl.go", `proc, err := e.Proc()`, `proc, err := openIn(int(e.Root.Fd()), "/proc", 0)`},
+	{"libinit/sysctl.go", `writeIn(int(proc.Fd()), "sys/"`, `writeIn(proc, "sys/"`},
+	{"libinit/lsm.go", `proc, err := e.Proc()`, `proc, err := openIn(int(e.Root.Fd()), "/proc", 0)`},
+	{"libinit/lsm.go", `writeIn(int(proc.Fd()), fmt`, `writeIn(proc, fmt`},
 }
 
 // byName opens what a descriptor refers to once more, by its name.
@@ -49,7 +52,7 @@ var weakenings = []weakening{
 	{"paths end inside the root", []edit{
 		{"libinit/resolve.go", `Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS | extra,`, `Resolve: extra,`},
 		{"libinit/resolve.go", `unix.Openat2(root, path, &how)`, `unix.Openat2(root, "./"+path, &how)`},
-	}, []string{"linked-targets"}, nil},
+	}, []string{"linked-targets", "linked-dev"}, nil},
 	{"a target is used by the descriptor that it was resolved to", []edit{
 		{"libinit/resolve.go", "fd, err = openIn(root, t.path, extra)", "fd, err = openIn(root, t.path, extra)" + byName},
 	}, []string{"exchanged-target"}, nil},
@@ -91,7 +94,11 @@ var weakenings = []weakening{
 	}, []string{"leaked-program"}, nil},
 	{"/dev/null is the null device", []edit{
 		{"libinit/mask.go", `if err == nil && (st.Mode&unix.S_IFMT != unix.S_IFCHR || st.Rdev != unix.Mkdev(1, 3)) {`, `if false {`},
-	}, []string{"swapped-null", "swapped-null-at-once", "exchanged-null"}, nil},
+	}, []string{"swapped-null-at-once", "exchanged-null"}, nil},
+	{"what lies in the place of a device is replaced, /dev/null is the null device", []edit{
+		{"libinit/device.go", `err = replaceNode(dir, name, d)`, `err = nil`},
+		{"libinit/mask.go", `if err == nil && (st.Mode&unix.S_IFMT != unix.S_IFCHR || st.Rdev != unix.Mkdev(1, 3)) {`, `if false {`},
+	}, []string{"swapped-null"}, nil},
 	{"the terminal is opened by descriptor", []edit{
 		{"libinit/console.go", `openIn(int(e.Root.Fd()), "/dev/pts/ptmx", unix.RESOLVE_NO_SYMLINKS)`, `openIn(int(e.Root.Fd()), "/dev/pts/ptmx", 0)`},
 		{"libinit/console.go", `if err := bindConsole(e, peer); err != nil {`, `n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
@@ -116,7 +123,7 @@ var weakenings = []weakening{
 		{"libinit/pivot.go", `if err := hideFull(own); err != nil {`, `if err := error(nil); err != nil {`},
 	}, []string{"no-pivot"}, nil},
 	{"exec --cgroup stays below the container's", []edit{
-		{"internal/cgroups/exec.go", "clean := path.Clean(\"/\" + p)\n\tif slices.Contains(strings.Split(p, \"/\"), \"..\") || ", "clean := \"/\" + p\n\tif "},
+		{"internal/cgroups/exec.go", "clean := path.Clean(\"/\" + p)\n\tif slices.Contains(strings.Split(p, \"/\"), \"..\") || ", "clean := path.Clean(\"/\") + p\n\tif "},
 	}, []string{"cgroup-paths"}, nil},
 	{"an id is a name", []edit{
 		{"internal/container/store.go", `c != '_' && c != '+'`, `c != '_' && c != '/' && c != '+'`},
