@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -13,12 +14,16 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// criu sets what criu needs to work here.
+// criu sets what criu needs to work here: a setting, and its directory on the PATH.
 func criu(ts *testscript.TestScript, _ bool, _ []string) {
-	if works, setting := criuWorks(); works {
-		name, value, _ := strings.Cut(setting, "=")
-		ts.Setenv(name, value)
+	works, setting := criuWorks()
+	path, err := exec.LookPath("criu")
+	if !works || err != nil {
+		return
 	}
+	name, value, _ := strings.Cut(setting, "=")
+	ts.Setenv(name, value)
+	ts.Setenv("PATH", ts.Getenv("BIN")+":"+filepath.Dir(path)+":"+ts.Getenv("PATH"))
 }
 
 // noBreakpoints is a setting of criu: it then does without the processor's debug registers (criu's
