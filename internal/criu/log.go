@@ -76,6 +76,7 @@ func hintFor(reason string) string {
 		{"file-locks", "give --file-locks"},
 		{"link-remap", "give --link-remap"},
 		{"in-flight", "give --tcp-skip-in-flight"},
+		{"existing cgroups", "the container's cgroup is made first: give --manage-cgroups-mode full"},
 		{"vDSO", "this criu is older than the kernel: install a newer one"},
 		{"kerndat", "this criu does not know the kernel: install a newer one"},
 	} {
