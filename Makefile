@@ -149,6 +149,14 @@ HOSTILE ?= -full -runtimes mydocker,runc,crun
 test-hostile: packages
 	$(GO) -C test/hostile test -count=1 -timeout 20m -run TestHostile -args $(HOSTILE)
 
+# The same attacks on mydocker without one of its defences, each in a build of its own: they have to succeed. WEAKEN is a
+# pattern of their names, and with KEEP, a directory, the last build is kept.
+WEAKEN ?= .
+KEEP   ?=
+.PHONY: test-hostile-controls
+test-hostile-controls: packages
+	$(GO) -C test/hostile test -count=1 -timeout 60m -run '^TestControls$$' -args -weaken '$(WEAKEN)' -keep '$(KEEP)'
+
 # Faults at random, for a time, drawn from a seed; at the end nothing may be left.
 FAULTS ?= 10m
 SEED   ?= 1
