@@ -51,6 +51,15 @@ test-vm: packages
 criu:
 	CRIU=1 $(GO) test $(TESTFLAGS) -timeout 20m -v -run 'TestScripts/^checkpoint' .
 
+# The same in the guest, whose kernel and criu leave none of them out, and Podman's checkpoint and restore, in a guest that
+# has Podman as well.
+PODMAN_VM ?= /var/tmp/mydocker-vm-podman
+.PHONY: test-vm-criu
+test-vm-criu:
+	CRIU=1 $(MAKE) test-vm VM_MODES='root systemd' VM_RUN='TestScripts/^checkpoint'
+	VM_EXTRA_PACKAGES='podman catatonit' test/vm/build-image $(PODMAN_VM)
+	VM_IMAGE_DIR=$(PODMAN_VM) GO=$(GO) test/vm/engines -engine podman -run '^checkpoint$$'
+
 .PHONY: storm
 storm: packages
 	STORM=full $(GO) test $(TESTFLAGS) -timeout 20m -v -run Storm ./...
