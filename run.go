@@ -112,7 +112,7 @@ func generated(c *cli.Command, s *container.Store, t *runTarget) (*container.Cre
 	if err := container.CheckID(t.id); err != nil {
 		return nil, err
 	}
-	spec, g := generate.Example(), t.generate
+	spec, g := exampleSpec(), t.generate
 	if !container.RootOfHost() {
 		generate.Rootless(spec, uint32(os.Geteuid()), uint32(os.Getegid()))
 	}

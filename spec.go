@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"mydocker/internal/bundle"
+	"mydocker/internal/cgroups"
 	"mydocker/internal/fault"
 	"mydocker/internal/generate"
 )
@@ -31,7 +32,7 @@ func specCommand() *cli.Command {
 			if err := arguments(c, 0); err != nil {
 				return err
 			}
-			spec := generate.Example()
+			spec := exampleSpec()
 			if c.Bool("rootless") {
 				generate.Rootless(spec, uint32(os.Geteuid()), uint32(os.Getegid()))
 			}
@@ -45,6 +46,15 @@ func specCommand() *cli.Command {
 			return writeSpec(filepath.Join(c.String("bundle"), bundle.File), spec)
 		},
 	}
+}
+
+// exampleSpec is the configuration to begin with on this host.
+func exampleSpec() *specs.Spec {
+	spec := generate.Example()
+	if cgroups.Mode() == cgroups.V2 {
+		generate.OwnCgroup(spec)
+	}
+	return spec
 }
 
 // writeSpec makes a new file. An old one may be the work of hours.

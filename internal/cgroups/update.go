@@ -3,6 +3,8 @@ package cgroups
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	lib "github.com/opencontainers/cgroups"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -32,6 +34,7 @@ func (c *Cgroup) Update(r *specs.LinuxResources) error {
 			return err
 		}
 	}
+	c.wholeCPU(to)
 	old := c.snapshot(r, rules != nil)
 	if err := c.update(to, &x, rules); err != nil {
 		return errors.Join(err, old.restore(c))
@@ -54,6 +57,26 @@ func (c *Cgroup) update(to *lib.Resources, x *extra, rules *ruleset) error {
 		return nil
 	}
 	return c.setDevices(rules)
+}
+
+// wholeCPU gives a quota its period, and the other way round: v2 has both in one file, cpu.max, and the library would write a
+// default for the one that it is not given.
+func (c *Cgroup) wholeCPU(to *lib.Resources) {
+	if c.saved.Layout != V2 || (to.CpuQuota != 0) == (to.CpuPeriod != 0) {
+		return
+	}
+	now, err := readFile(c.main().dir() + "/cpu.max")
+	if err != nil {
+		return // to set it meets the same
+	}
+	quota, period, _ := strings.Cut(now, " ")
+	if to.CpuPeriod == 0 {
+		to.CpuPeriod, _ = strconv.ParseUint(period, 10, 64)
+		return
+	}
+	if to.CpuQuota, err = strconv.ParseInt(quota, 10, 64); err != nil {
+		to.CpuQuota = -1 // "max"
+	}
 }
 
 // checkMemory refuses limits below what is in use (config-linux.md, memory.checkBeforeUpdate).

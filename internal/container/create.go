@@ -313,6 +313,7 @@ func (b *creation) undo() {
 	if err := b.destroy(b.hooked); err != nil {
 		logrus.Warn(err)
 	}
+	b.cg.Undo()
 }
 
 // makeRDT makes the group of Intel RDT that the configuration asks for.

@@ -118,9 +118,17 @@ func (x *execution) check() error {
 	case status == Stopped || status == Creating:
 		return fault.New(fault.State, "", fmt.Errorf("cannot exec in a %s container: it is not running", status))
 	case status == Paused && !x.opts.IgnorePaused:
-		return fault.New(fault.State, "", ErrPaused)
+		return x.locked(x.checkPaused)
 	}
 	return nil
+}
+
+// checkPaused looks again with the lock: it may be a kill of all processes that has frozen them, for a moment.
+func (x *execution) checkPaused() error {
+	if status, err := x.status(); err != nil || status != Paused {
+		return err
+	}
+	return fault.New(fault.State, "", ErrPaused)
 }
 
 // spawn starts an init in the container's namespaces and cgroups.

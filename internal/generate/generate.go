@@ -69,6 +69,12 @@ func exampleMounts() []specs.Mount {
 	}
 }
 
+// OwnCgroup gives the container a cgroup namespace: /sys/fs/cgroup of a host with cgroup v2 alone is then its own part
+// of the tree, as cgroup v1, which is mounted by path, always shows it (cgroup_namespaces(7)).
+func OwnCgroup(spec *specs.Spec) {
+	spec.Linux.Namespaces = append(spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.CgroupNamespace})
+}
+
 // ownSys shows the container's network namespace.
 func ownSys() specs.Mount {
 	return specs.Mount{Destination: "/sys", Type: "sysfs", Source: "sysfs", Options: []string{"nosuid", "noexec", "nodev", "ro"}}
