@@ -28,7 +28,7 @@ func TestControls(t *testing.T) {
 	if os.Geteuid() != 0 || *weaken == "" {
 		t.Skip("needs root, and -weaken")
 	}
-	pattern, err := regexp.Compile(*weaken)
+	wanted, err := regexp.Compile(*weaken)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func TestControls(t *testing.T) {
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "without\tattack\tmydocker is")
 	for _, d := range weakenings {
-		if !pattern.MatchString(d.name) {
+		if !wanted.MatchString(d.name) {
 			continue
 		}
 		t.Run(d.name, func(t *testing.T) {
@@ -51,23 +51,34 @@ func TestControls(t *testing.T) {
 	fmt.Println(text.String())
 }
 
-// attack attacks a mydocker without the defence, which has to break.
+// attack attacks a mydocker without the defence, which has to break. A race may be lost, though not time after time.
 func (d *weakening) attack(t *testing.T, root string, tell func(attack, verdict string)) {
-	pattern := "^(" + strings.Join(d.attacks, "|") + ")$"
 	if len(d.pretence) > 0 {
-		for name, verdict := range attackAll(t, weakened, build(t, root, d.pretence), pattern, true) {
-			if strings.HasPrefix(verdict, "BROKEN") {
+		for name, verdict := range attackAll(t, weakened, build(t, root, d.pretence), pattern(d.attacks), true) {
+			if broke(verdict) {
 				t.Errorf("%s, with the defence: %s", name, verdict)
 			}
 		}
 	}
-	verdicts := attackAll(t, weakened, build(t, root, append(slices.Clip(d.pretence), d.edits...)), pattern, true)
+	path := build(t, root, append(slices.Clip(d.pretence), d.edits...))
+	verdicts := attackAll(t, weakened, path, pattern(d.attacks), true)
 	for _, name := range d.attacks {
+		for try := 1; try < 3 && isRace(name) && !broke(verdicts[name]); try++ {
+			verdicts[name] = attackAll(t, weakened, path, pattern([]string{name}), true)[name]
+		}
 		tell(name, short(verdicts[name]))
-		if !strings.HasPrefix(verdicts[name], "BROKEN: ") {
+		if !broke(verdicts[name]) {
 			t.Errorf("%s: %s", name, verdicts[name])
 		}
 	}
+}
+
+func pattern(names []string) string { return "^(" + strings.Join(names, "|") + ")$" }
+
+func broke(verdict string) bool { return strings.HasPrefix(verdict, "BROKEN: ") }
+
+func isRace(name string) bool {
+	return slices.ContainsFunc(attacks, func(a attack) bool { return a.race && a.name == name })
 }
 
 // build builds mydocker with edits, which go build lays over the checkout.

@@ -1,6 +1,7 @@
 package hostile
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,19 +19,18 @@ var phases = []string{"prestart", "createRuntime", "createContainer", "startCont
 // killedIn kills the command, or init, while the container is in a phase.
 func killedIn(phase string) func(*faults) {
 	return func(f *faults) {
-		attacker, begun, proceed := filepath.Join(binaries.Dir, "attacker"), filepath.Join(f.dir, "begun"), filepath.Join(f.dir, "proceed")
-		hook := specs.Hook{Path: attacker, Args: []string{"attacker", "hold", begun, proceed}}
-		if phase == "startContainer" {
-			hook = specs.Hook{Path: "/bin/attacker", Args: []string{"attacker", "hold", "/begun", "/proceed"}}
-			begun, proceed = f.root("begun"), f.root("proceed")
+		// New ones each time, and left there: the hook that lost its runtime looks for its file still.
+		begun, proceed := fmt.Sprint("/tmp/begun", f.step), fmt.Sprint("/tmp/proceed", f.step)
+		hook := specs.Hook{Path: "/bin/attacker", Args: []string{"attacker", "hold", begun, proceed}}
+		begun, proceed = f.root(begun), f.root(proceed)
+		if phase != "startContainer" {
+			hook = specs.Hook{Path: filepath.Join(binaries.Dir, "attacker"), Args: []string{"attacker", "hold", begun, proceed}}
 		}
 		f.spec.Hooks = hooksIn(phase, hook)
 		f.writeSpec()
 		defer func() {
 			f.spec.Hooks = nil
 			f.writeSpec()
-			_ = os.Remove(begun)
-			f.must(os.Remove(proceed))
 		}()
 		args := []string{"run", "--detach", "--bundle", f.bundle, f.id}
 		if phase == "poststop" {

@@ -71,12 +71,17 @@ func exchangedProc(v *victim) {
 	v.refused = ""
 }
 
-// exchangedNull exchanges the null device for a link.
+// exchangedNull exchanges the null device for a link, which is made anew each time: a runtime may have put a device in its
+// place.
 func exchangedNull(v *victim) {
 	v.decoys()
 	v.file("dev/null", "")
 	v.link("dev/wrong", "/decoy")
-	v.racing("dev/null", "dev/wrong", func(int) { v.maskShows(v.run("show", "/proc/version")) })
+	v.racing("dev/null", "dev/wrong", func(int) {
+		v.link("dev/next", "/decoy")
+		v.must(os.Rename(v.root("dev/next"), v.root("dev/wrong")))
+		v.maskShows(v.run("show", "/proc/version"))
+	})
 	v.refused = ""
 }
 

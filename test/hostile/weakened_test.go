@@ -24,14 +24,6 @@ var private = []edit{
 	{"libinit/lsm.go", `writeIn(int(proc.Fd()), fmt`, `writeIn(proc, fmt`},
 }
 
-// byName opens what a descriptor refers to once more, by its name.
-const byName = `
-	if b := make([]byte, unix.PathMax); err == nil {
-		n, _ := unix.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd), b)
-		closeFd(fd)
-		fd, err = unix.Open(string(b[:n]), unix.O_PATH|unix.O_CLOEXEC, 0)
-	}`
-
 // weakenings are the defences of SECURITY.md.
 var weakenings = []weakening{
 	{"what is no number is no user", []edit{
@@ -54,7 +46,13 @@ var weakenings = []weakening{
 		{"libinit/resolve.go", `unix.Openat2(root, path, &how)`, `unix.Openat2(root, "./"+path, &how)`},
 	}, []string{"linked-targets", "linked-dev"}, nil},
 	{"a target is used by the descriptor that it was resolved to", []edit{
-		{"libinit/resolve.go", "fd, err = openIn(root, t.path, extra)", "fd, err = openIn(root, t.path, extra)" + byName},
+		{"libinit/mount.go", "data, err := m.data(at, made)", `b := make([]byte, unix.PathMax)
+	n, _ := unix.Readlink(fmt.Sprintf("/proc/self/fd/%d", at), b)
+	data, err := m.data(at, made)`},
+		{"libinit/mount.go", "return e.place(fd, at, m.Target, m.Propagation, m.use())", `if at, err = unix.Open(string(b[:n]), unix.O_PATH|unix.O_CLOEXEC, 0); err != nil {
+		return err
+	}
+	return e.place(fd, at, m.Target, m.Propagation, m.use())`},
 	}, []string{"exchanged-target"}, nil},
 	{"what is missing is made name by name, by descriptors", []edit{
 		{"libinit/resolve.go", "w := walker{target: t}\n\tfd, err = w.walk(root)", `b := make([]byte, unix.PathMax)
