@@ -3,6 +3,8 @@ package cgroups
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	lib "github.com/opencontainers/cgroups"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -32,6 +34,7 @@ func (c *Cgroup) Update(r *specs.LinuxResources) error {
 			return err
 		}
 	}
+	c.keepCPUMax(to)
 	old := c.snapshot(r, rules != nil)
 	if err := c.update(to, &x, rules); err != nil {
 		return errors.Join(err, old.restore(c))
@@ -54,6 +57,24 @@ func (c *Cgroup) update(to *lib.Resources, x *extra, rules *ruleset) error {
 		return nil
 	}
 	return c.setDevices(rules)
+}
+
+// keepCPUMax adds to a quota the period that is set, and to a period the quota: cgroup v2 has both in one file.
+func (c *Cgroup) keepCPUMax(to *lib.Resources) {
+	h := c.hierarchy("cpu")
+	if c.saved.Layout != V2 || h == nil || (to.CpuQuota == 0) == (to.CpuPeriod == 0) {
+		return
+	}
+	text, err := readFile(h.dir() + "/cpu.max")
+	if err != nil {
+		return
+	}
+	quota, period, _ := strings.Cut(text, " ")
+	if to.CpuPeriod == 0 {
+		to.CpuPeriod, _ = strconv.ParseUint(period, 10, 64)
+	} else {
+		to.CpuQuota, _ = strconv.ParseInt(quota, 10, 64) // 0, which is none, of "max"
+	}
 }
 
 // checkMemory refuses limits below what is in use (config-linux.md, memory.checkBeforeUpdate).
