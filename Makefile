@@ -51,6 +51,15 @@ test-vm: packages
 criu:
 	CRIU=1 $(GO) test $(TESTFLAGS) -timeout 20m -v -run 'TestScripts/^checkpoint' .
 
+# The same in the guest, whose kernel and criu leave none of them out, and Podman's checkpoint and restore, in a guest that
+# has Podman as well.
+PODMAN_VM ?= /var/tmp/mydocker-vm-podman
+.PHONY: test-vm-criu
+test-vm-criu:
+	CRIU=1 $(MAKE) test-vm VM_MODES='root systemd' VM_RUN='TestScripts/^checkpoint'
+	VM_EXTRA_PACKAGES='podman catatonit' test/vm/build-image $(PODMAN_VM)
+	VM_IMAGE_DIR=$(PODMAN_VM) GO=$(GO) test/vm/engines -engine podman -run '^checkpoint$$'
+
 .PHONY: storm
 storm: packages
 	STORM=full $(GO) test $(TESTFLAGS) -timeout 20m -v -run Storm ./...
@@ -139,6 +148,14 @@ HOSTILE ?= -full -runtimes mydocker,runc,crun
 .PHONY: test-hostile
 test-hostile: packages
 	$(GO) -C test/hostile test -count=1 -timeout 20m -run TestHostile -args $(HOSTILE)
+
+# The same attacks on mydocker without one of its defences, each in a build of its own: they have to succeed. WEAKEN is a
+# pattern of their names, and with KEEP, a directory, the last build is kept.
+WEAKEN ?= .
+KEEP   ?=
+.PHONY: test-hostile-controls
+test-hostile-controls: packages
+	$(GO) -C test/hostile test -count=1 -timeout 60m -run '^TestControls$$' -args -weaken '$(WEAKEN)' -keep '$(KEEP)'
 
 # Faults at random, for a time, drawn from a seed; at the end nothing may be left.
 FAULTS ?= 10m

@@ -21,8 +21,9 @@ func checkCommand() *cli.Command {
 		Name:  "check",
 		Usage: "say all that is wrong or doubtful with a bundle",
 		Description: "Reads a bundle as create does, and goes on after the first error: values that are not allowed, unknown keys, what this\n" +
-			"host cannot do, a program, interpreter or mount source that is missing. Nothing is made, and root is not needed. The exit\n" +
-			"code is 0 for a bundle that is fine, 1 for a doubtful and 2 for a wrong one. docs/errors.md explains the codes.\n\n" +
+			"host cannot do, a program, interpreter or mount source that is missing. Nothing is made, and root is not needed, so what\n" +
+			"the kernel says of a value that only it understands, as that of a sysctl, is not known before create. The exit code\n" +
+			"is 0 for a bundle that is fine, 1 for a doubtful and 2 for a wrong one. docs/errors.md explains the codes.\n\n" +
 			"With --host it reports what the machine has for containers, and what is missing.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "bundle", Aliases: []string{"b"}, Usage: "`DIR` of config.json and the root filesystem", DefaultText: "the working directory", TakesFile: true},

@@ -74,17 +74,11 @@ func (e *eventPrinter) watch(ctx context.Context, interval time.Duration) error 
 	if err != nil {
 		return err
 	}
-	end, err := e.ctr.Ended()
-	if err != nil {
-		return err
-	}
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
-		case <-end:
 			return nil
 		case _, ok := <-oom:
 			if !ok {
@@ -94,12 +88,8 @@ func (e *eventPrinter) watch(ctx context.Context, interval time.Duration) error 
 				return err
 			}
 		case <-ticker.C:
-			err := e.stats()
-			if errors.Is(err, container.ErrNotRunning) {
-				<-end
-				return nil
-			}
-			if err != nil {
+			// That it has ended, the other channel tells.
+			if err := e.stats(); err != nil && !errors.Is(err, container.ErrNotRunning) {
 				return fmt.Errorf("statistics of container %s: %w", e.ctr.ID(), err)
 			}
 		}

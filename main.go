@@ -289,6 +289,9 @@ var (
 // setUp points the log and the trace where the flags say.
 func setUp(ctx context.Context, c *cli.Command) (context.Context, error) {
 	logging = true
+	if err := awakePoller(); err != nil {
+		return ctx, err
+	}
 	root := c.Root()
 	if err := logs.Setup(logOptions(root)); err != nil {
 		return ctx, err

@@ -12,7 +12,7 @@ import (
 // use is a field of the resources that is set and the v1 controller that it needs.
 type use struct{ field, controller string }
 
-// controllersOf lists what is set, each field with its v1 controller. Zeros are not set.
+// controllersOf lists what is set, each field with its v1 controller. Zeros are not set, but for those with a meaning of their own.
 func controllersOf(r *specs.LinuxResources) []use {
 	var all []use
 	add := func(set bool, field, controller string) {
@@ -26,7 +26,7 @@ func controllersOf(r *specs.LinuxResources) []use {
 		add(value(m.Reservation) != 0, "memory.reservation", "memory")
 		add(value(m.Kernel) > 0, "memory.kernel", "memory") //nolint:staticcheck // deprecated, not gone
 		add(value(m.KernelTCP) > 0, "memory.kernelTCP", "memory")
-		add(value(m.Swappiness) != 0, "memory.swappiness", "memory")
+		add(m.Swappiness != nil, "memory.swappiness", "memory")
 		add(value(m.DisableOOMKiller), "memory.disableOOMKiller", "memory")
 	}
 	if p := r.CPU; p != nil {

@@ -31,10 +31,7 @@ func (c *Cgroup) Delete() error {
 		if h.Path == "" || h.Path == "/" {
 			continue
 		}
-		err := remove(h.dir(), deadline)
-		if err == nil {
-			h.removeAbove()
-		} else if first == nil {
+		if err := remove(h.dir(), deadline); err != nil && first == nil {
 			first = fault.New(fault.Cgroup, "", err)
 		}
 	}

@@ -63,6 +63,17 @@ func (c *Cgroup) Frozen() (bool, error) {
 	return now == "1", nil
 }
 
+// Leave takes a process out to the caller's own cgroup where it may be frozen: on v1 it would not even be killed.
+func (c *Cgroup) Leave(pid int) {
+	h := c.hierarchy("freezer")
+	if h == nil || c.saved.Layout == V2 {
+		return
+	}
+	if own, err := h.ownPath(); err == nil {
+		_ = joinDirectory(h.Mount+strings.TrimSuffix(own, "/"), pid)
+	}
+}
+
 // frozenAbove tells whether the cgroup or one above it is frozen.
 func (c *Cgroup) frozenAbove() (bool, error) {
 	h := c.hierarchy("freezer")

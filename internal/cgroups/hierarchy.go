@@ -15,10 +15,8 @@ type Hierarchy struct {
 	Mount       string   `json:"mount"`                 // where it is mounted
 	Path        string   `json:"path"`                  // the container's cgroup, relative to Mount, begins with /
 
-	// Above is how many of the cgroups above were made with it: they go with it, unless others use them by then.
-	Above int `json:"above,omitempty"`
-
 	fresh bool   // made by this process
+	extra int    // how many of the cgroups above it were
 	own   string // the caller's cgroup in it, as /proc/self/cgroup has it
 }
 

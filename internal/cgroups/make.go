@@ -62,10 +62,17 @@ func (h *Hierarchy) discard() {
 	}
 }
 
-// removeAbove removes the cgroups above that were made for this one. Whoever has put another one there keeps them.
+// Undo removes the cgroups above that were made with this one, once that is gone: nothing is left of a create that has
+// failed. Those of a container that there was stay, for others to use, and with the limits that somebody has given them.
+func (c *Cgroup) Undo() {
+	for i := range c.saved.Hierarchies {
+		c.saved.Hierarchies[i].removeAbove()
+	}
+}
+
 func (h *Hierarchy) removeAbove() {
-	for p, n := parent(h.Path), h.Above; n > 0 && p != "/"; p, n = parent(p), n-1 {
-		if err := unix.Rmdir(h.Mount + p); err != nil && err != unix.ENOENT {
+	for p, n := parent(h.Path), h.extra; n > 0 && p != "/"; p, n = parent(p), n-1 {
+		if err := unix.Rmdir(h.Mount + p); err != nil {
 			return
 		}
 	}
@@ -78,7 +85,7 @@ func (c *Cgroup) makeIn(h *Hierarchy) error {
 	if err != nil {
 		return err
 	}
-	h.fresh, h.Above = made > 0, max(made-1, 0)
+	h.fresh, h.extra = made > 0, max(made-1, 0)
 	switch {
 	case c.saved.Layout == V2:
 		err = c.enableControllers(h)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -98,9 +99,9 @@ func (c *Cgroup) Explain(err error) error {
 	return err
 }
 
-// WatchOOM reports each time that the kernel kills for want of memory. The channel is closed when the cgroup is gone
-// or ctx ends.
-func (c *Cgroup) WatchOOM(ctx context.Context) (<-chan struct{}, error) {
+// WatchOOM reports each time that the kernel kills for want of memory. The channel is closed once all are reported: when
+// end is closed, the cgroup is gone, or ctx ends.
+func (c *Cgroup) WatchOOM(ctx context.Context, end <-chan struct{}) (<-chan struct{}, error) {
 	h := c.hierarchy("memory")
 	if h == nil {
 		return nil, fault.New(fault.Unsupported, "", errNoMemory)
@@ -113,50 +114,80 @@ func (c *Cgroup) WatchOOM(ctx context.Context) (<-chan struct{}, error) {
 	if err != nil {
 		return nil, fault.New(fault.Cgroup, "", fmt.Errorf("watch for OOM kills: %w", err))
 	}
-	last, err := c.oomKills()
+	seen, err := c.oomKills()
 	if err != nil {
 		_ = f.Close()
 		return nil, err
 	}
-	events := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() { _ = f.Close() })
+	r := &oomReporter{c: c, file: f, seen: seen, events: make(chan struct{})}
+	done := make(chan struct{})
 	go func() {
-		defer close(events)
-		defer f.Close()
-		defer stop()
-		c.reportOOM(ctx, f, last, events)
+		select {
+		case <-end:
+		case <-ctx.Done():
+		case <-done:
+		}
+		_ = f.SetReadDeadline(time.Now())
 	}()
-	return events, nil
+	go func() {
+		defer close(r.events)
+		defer f.Close()
+		defer close(done)
+		if r.follow(ctx) {
+			r.last(ctx)
+		}
+	}()
+	return r.events, nil
 }
 
-// reportOOM reads notifications: each says that something may have happened, the counter how often. On v1 a
-// notification comes before the kill is counted, so that it stands for itself; the one that comes when the cgroup is
-// removed does not.
-func (c *Cgroup) reportOOM(ctx context.Context, f *os.File, last uint64, events chan<- struct{}) {
+// oomReporter has what is known of kills for want of memory, and what of it is reported.
+type oomReporter struct {
+	c      *Cgroup
+	file   *os.File // the notifications
+	seen   uint64   // kills
+	events chan struct{}
+}
+
+// follow reads notifications until there are no more, or ctx ends: then it returns false. Each says that something may have
+// happened, the counter how often. On v1 a notification comes before the kill is counted, so that it stands for itself;
+// the one that comes when the cgroup is removed does not.
+func (r *oomReporter) follow(ctx context.Context) bool {
 	buf := make([]byte, 4096)
 	for {
-		if _, err := f.Read(buf); err != nil {
-			return
+		if _, err := r.file.Read(buf); err != nil || !r.c.Exists() {
+			return true
 		}
-		if !c.Exists() {
-			return
-		}
-		times := uint64(1)
-		if c.saved.Layout == V2 {
-			now, err := c.oomKills()
-			if err != nil {
-				return
+		now := r.seen + 1
+		if r.c.saved.Layout == V2 {
+			var err error
+			if now, err = r.c.oomKills(); err != nil {
+				return true
 			}
-			times, last = now-last, now
 		}
-		for range times {
-			select {
-			case events <- struct{}{}:
-			case <-ctx.Done():
-				return
-			}
+		if !r.report(ctx, now) {
+			return false
 		}
 	}
+}
+
+// last reports what no notification has told of: the kernel may delay those of v2 until the processes have ended.
+func (r *oomReporter) last(ctx context.Context) {
+	kills, _, err := r.c.PastOOM()
+	if err == nil {
+		r.report(ctx, kills)
+	}
+}
+
+// report sends an event for each kill that is new. false says that ctx has ended.
+func (r *oomReporter) report(ctx context.Context, kills uint64) bool {
+	for ; r.seen < kills; r.seen++ {
+		select {
+		case r.events <- struct{}{}:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
 }
 
 // watchEventfd asks the v1 memory controller for notifications (kernel, cgroup-v1/memory.rst, "OOM Control").

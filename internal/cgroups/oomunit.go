@@ -1,7 +1,9 @@
 package cgroups
 
 import (
+	"context"
 	"encoding/binary"
+	"math"
 	"os"
 	"strings"
 	"time"
@@ -9,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lastWord is how long the watcher of a unit may take to tell what it has seen.
+// lastWord is how long the watcher of a unit may take to tell what it has seen, and systemd what it knows.
 const lastWord = 2 * time.Second
 
 // FollowOOM returns what OOM is to be asked by once the container's process has ended. The counters of a unit's v2
@@ -36,11 +38,56 @@ func (c *Cgroup) FollowOOM() func() (kills, limit uint64, err error) {
 		_ = f.Close()
 		<-w.done
 		// The kernel tells of a change after a while, which can be too late: systemd looks before it removes the cgroup.
-		if w.kills == 0 && c.killedForMemory() {
-			w.kills = 1
+		if killed, _ := c.killedForMemory(); killed {
+			w.kills = max(w.kills, 1)
 		}
 		return w.kills, w.limit, nil
 	}
+}
+
+// PastOOM is OOM for who comes when the processes have ended: it asks systemd where that has removed the cgroup.
+func (c *Cgroup) PastOOM() (kills, limit uint64, err error) {
+	kills, limit, err = c.OOM()
+	if err == nil || c.saved.Unit == nil || c.saved.Layout != V2 {
+		return kills, limit, err
+	}
+	if killed, limit := c.killedForMemory(); killed {
+		return 1, limit, nil
+	}
+	return 0, 0, err
+}
+
+// killedForMemory asks systemd whether a process of the unit was killed for want of memory, and for the limit in bytes, 0
+// without one. A unit that has failed stays until stopUnit.
+func (c *Cgroup) killedForMemory() (bool, uint64) {
+	var killed bool
+	var limit uint64
+	err := c.answeredIn(lastWord, "ask for the end of", func() error {
+		ctx := context.Background()
+		conn, err := c.connect(ctx)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		unit := c.saved.Unit.String()
+		result, err := conn.GetUnitTypePropertyContext(ctx, unit, "Scope", "Result")
+		if err != nil || result.Value.Value() != "oom-kill" {
+			return err
+		}
+		killed = true
+		memory, err := conn.GetUnitTypePropertyContext(ctx, unit, "Scope", "MemoryMax")
+		if err != nil {
+			return err
+		}
+		if n, ok := memory.Value.Value().(uint64); ok && n != math.MaxUint64 {
+			limit = n
+		}
+		return nil
+	})
+	if err != nil {
+		return false, 0
+	}
+	return killed, limit
 }
 
 // oomWatcher reads the counters whenever the kernel says that they have changed.

@@ -257,6 +257,8 @@ func (c *Cgroup) setError(err error) error {
 		err = fmt.Errorf("set %s: %w", name, err)
 	}
 	switch text := err.Error(); {
+	case strings.Contains(text, "cpu-shares"):
+		field = resourcesField + "cpu.shares"
 	case strings.Contains(text, "unified resource"):
 		field = resourcesField + "unified"
 	case field == "linux.resources" && strings.Contains(text, "memory"):

@@ -144,18 +144,20 @@ func ownDevices() {
 
 // answered runs what waits for systemd, which the library does without limit. The call that is not answered is left
 // behind: the program is about to end.
-func (c *Cgroup) answered(do string, f func() error) error {
+func (c *Cgroup) answered(do string, f func() error) error { return c.answeredIn(answerWait, do, f) }
+
+func (c *Cgroup) answeredIn(wait time.Duration, do string, f func() error) error {
 	if c.saved.Unit == nil {
 		return f()
 	}
-	silence := fault.Hint(fault.New(fault.Timeout, "", fmt.Errorf("%s systemd unit %s: no answer on D-Bus in %s", do, c.saved.Unit, answerWait)),
+	silence := fault.Hint(fault.New(fault.Timeout, "", fmt.Errorf("%s systemd unit %s: no answer on D-Bus in %s", do, c.saved.Unit, wait)),
 		"see whether `systemctl status` answers")
 	if silent.Load() {
 		return silence
 	}
 	done := make(chan error, 1)
 	go func() { done <- f() }()
-	timer := time.NewTimer(answerWait)
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case err := <-done:
@@ -221,23 +223,6 @@ func (c *Cgroup) updateUnit(r *lib.Resources) error {
 		defer conn.Close()
 		return conn.SetUnitPropertiesContext(ctx, c.saved.Unit.String(), true, changed...)
 	})
-}
-
-// killedForMemory asks systemd whether a process of the unit was killed for want of memory. A unit that has failed stays until
-// stopUnit.
-func (c *Cgroup) killedForMemory() (killed bool) {
-	_ = c.answered("ask for the end of", func() error {
-		ctx := context.Background()
-		conn, err := c.connect(ctx)
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
-		result, err := conn.GetUnitTypePropertyContext(ctx, c.saved.Unit.String(), "Scope", "Result")
-		killed = err == nil && result.Value.Value() == "oom-kill"
-		return err
-	})
-	return killed
 }
 
 // connect is a connection to the systemd that has the unit.

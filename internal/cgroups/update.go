@@ -34,7 +34,7 @@ func (c *Cgroup) Update(r *specs.LinuxResources) error {
 			return err
 		}
 	}
-	c.keepCPUMax(to)
+	c.wholeCPU(to)
 	old := c.snapshot(r, rules != nil)
 	if err := c.update(to, &x, rules); err != nil {
 		return errors.Join(err, old.restore(c))
@@ -59,21 +59,23 @@ func (c *Cgroup) update(to *lib.Resources, x *extra, rules *ruleset) error {
 	return c.setDevices(rules)
 }
 
-// keepCPUMax adds to a quota the period that is set, and to a period the quota: cgroup v2 has both in one file.
-func (c *Cgroup) keepCPUMax(to *lib.Resources) {
-	h := c.hierarchy("cpu")
-	if c.saved.Layout != V2 || h == nil || (to.CpuQuota == 0) == (to.CpuPeriod == 0) {
+// wholeCPU gives a quota its period, and the other way round: v2 has both in one file, cpu.max, and the library would write a
+// default for the one that it is not given.
+func (c *Cgroup) wholeCPU(to *lib.Resources) {
+	if c.saved.Layout != V2 || (to.CpuQuota != 0) == (to.CpuPeriod != 0) {
 		return
 	}
-	text, err := readFile(h.dir() + "/cpu.max")
+	now, err := readFile(c.main().dir() + "/cpu.max")
 	if err != nil {
-		return
+		return // to set it meets the same
 	}
-	quota, period, _ := strings.Cut(text, " ")
+	quota, period, _ := strings.Cut(now, " ")
 	if to.CpuPeriod == 0 {
 		to.CpuPeriod, _ = strconv.ParseUint(period, 10, 64)
-	} else {
-		to.CpuQuota, _ = strconv.ParseInt(quota, 10, 64) // 0, which is none, of "max"
+		return
+	}
+	if to.CpuQuota, err = strconv.ParseInt(quota, 10, 64); err != nil {
+		to.CpuQuota = -1 // "max"
 	}
 }
 

@@ -145,7 +145,7 @@ func TestWatchOOM(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	events, err := watcher.WatchOOM(ctx)
+	events, err := watcher.WatchOOM(ctx, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -175,7 +175,7 @@ func TestV2Unavailable(t *testing.T) {
 	if err := c.Set(); err == nil || !strings.Contains(err.Error(), "memory.max") {
 		t.Errorf("set: %v", err)
 	}
-	if _, err := c.WatchOOM(context.Background()); err == nil {
+	if _, err := c.WatchOOM(context.Background(), nil); err == nil {
 		t.Error("watching works without a controller")
 	}
 }

@@ -131,6 +131,10 @@ func (c *checker) directory() {
 	if at.mode&unix.S_IFMT != unix.S_IFDIR && (err == nil || err == unix.ENOTDIR) {
 		c.wrong(libinit.CwdError(cwd, unix.ENOTDIR))
 	}
+	// What is missing in a mount can be made there, unless that is read-only, too.
+	if err == unix.ENOENT && c.spec.Root.Readonly && !c.view.mounted(at.there) {
+		c.wrong(libinit.CwdError(cwd, unix.EROFS))
+	}
 }
 
 // inside is a doubt about a path that leads out of the root filesystem.

@@ -59,6 +59,16 @@ func (v *view) cover(at string, fd int) {
 	v.mounts[at] = fd
 }
 
+// mounted tells whether a path is in something that is mounted in the root filesystem.
+func (v *view) mounted(name string) bool {
+	for at := range v.mounts {
+		if at != "/" && strings.HasPrefix(name+"/", at+"/") {
+			return true
+		}
+	}
+	return false
+}
+
 // found is where a path leads.
 type found struct {
 	fd     int    // O_PATH, the caller's; -1 when there is an error

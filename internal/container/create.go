@@ -267,7 +267,7 @@ func (b *creation) command(theirs, dir, outside *os.File) *spawn.Command {
 		Files: append(files, theirs, b.gate, b.report),
 		New:   b.ns.fresh, Joins: b.ns.joins, Privileged: !b.options.RootlessCaller,
 		UserRoot: b.options.UserNamespace, Cgroup: dir, Outside: outside, TimeOffsets: timeOffsets(b.spec.Linux.TimeOffsets),
-		Placed: b.placed, Mapped: b.mapped,
+		Placed: b.placed, Mapped: b.mapped, Catcher: b.catcher,
 	}
 }
 
@@ -313,6 +313,7 @@ func (b *creation) undo() {
 	if err := b.destroy(b.hooked); err != nil {
 		logrus.Warn(err)
 	}
+	b.cg.Undo()
 }
 
 // makeRDT makes the group of Intel RDT that the configuration asks for.

@@ -63,7 +63,7 @@ func (c *Container) endWith(code *int) *End {
 	e := &End{ExitCode: code}
 	oom := c.oom
 	if cg := c.cgroup(); cg != nil && oom == nil {
-		oom = cg.OOM
+		oom = cg.PastOOM
 	}
 	if oom == nil {
 		return e

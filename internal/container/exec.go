@@ -101,6 +101,7 @@ func (c *Container) exec(catcher *signals.Catcher, o *ExecOptions, console func(
 	defer x.conn.Close()
 	start = log.Now()
 	if err := x.talk(plan); err != nil {
+		x.free(x.init.Pid)
 		x.init.Kill()
 		return nil, err
 	}
@@ -117,9 +118,17 @@ func (x *execution) check() error {
 	case status == Stopped || status == Creating:
 		return fault.New(fault.State, "", fmt.Errorf("cannot exec in a %s container: it is not running", status))
 	case status == Paused && !x.opts.IgnorePaused:
-		return fault.New(fault.State, "", ErrPaused)
+		return x.locked(x.checkPaused)
 	}
 	return nil
+}
+
+// checkPaused looks again with the lock: it may be a kill of all processes that has frozen them, for a moment.
+func (x *execution) checkPaused() error {
+	if status, err := x.status(); err != nil || status != Paused {
+		return err
+	}
+	return fault.New(fault.State, "", ErrPaused)
 }
 
 // spawn starts an init in the container's namespaces and cgroups.
@@ -158,7 +167,7 @@ func (x *execution) spawn() error {
 		Exe: self, Args: libinit.Args(len(x.preserved), false), Env: libinit.Environ(),
 		Files:   append(append(stdio(), x.preserved...), theirs),
 		JoinPid: target, JoinFlags: flags, Privileged: x.privileged, UserRoot: inUser, Cgroup: dir,
-		Placed: x.placed,
+		Placed: x.placed, Catcher: x.catcher, Freed: x.free,
 	}
 	if x.init, err = startOn(x.opts.Process, command, !x.privileged); err != nil {
 		_ = conn.Close()
@@ -196,6 +205,13 @@ func (x *execution) cgroupDir() (*os.File, error) {
 		return nil, nil
 	}
 	return x.cg.ExecDir(x.opts.Cgroups)
+}
+
+// free lets a process end that the container's cgroup may have frozen.
+func (x *execution) free(pid int) {
+	if x.cg != nil {
+		x.cg.Leave(pid)
+	}
 }
 
 func (x *execution) placed(pid int) error {

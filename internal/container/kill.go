@@ -21,16 +21,16 @@ func (c *Container) Signal(sig unix.Signal, all bool) error {
 	}
 	if status == Stopped {
 		if all {
-			return c.signalRest(sig)
+			return c.signalRest(sig, status)
 		}
 		if c.rec.SharedPid && sig == unix.SIGKILL && c.hasProcesses() {
-			return c.signalRest(sig)
+			return c.signalRest(sig, status)
 		}
 		return fault.New(fault.State, "", ErrNotRunning)
 	}
 	if all || c.rec.SharedPid && sig == unix.SIGKILL {
 		if c.cgroup() != nil {
-			return c.signalRest(sig)
+			return c.signalRest(sig, status)
 		}
 	}
 	return c.signalInit(sig, status)
@@ -57,16 +57,24 @@ func (c *Container) signalInit(sig unix.Signal, status string) error {
 	return nil
 }
 
-// signalRest signals every process in the cgroup.
-func (c *Container) signalRest(sig unix.Signal) error {
+// signalRest signals every process in the cgroup. A signal other than SIGKILL freezes the cgroup for a moment, which must not
+// meet a pause. Before the start another command may have the lock for long, and there is no pause to be met.
+func (c *Container) signalRest(sig unix.Signal, status string) error {
 	cg := c.cgroup()
 	if cg == nil {
 		return nil
 	}
-	if err := cg.Kill(sig); err != nil {
+	kill := func() error { return cg.Kill(sig) }
+	var err error
+	if status == Running && sig != unix.SIGKILL && sig != 0 {
+		err = c.locked(kill)
+	} else {
+		err = kill()
+	}
+	if err != nil && fault.Of(err).Code == "" {
 		return fault.New(fault.Cgroup, "", err)
 	}
-	return nil
+	return err
 }
 
 func (c *Container) hasProcesses() bool {

@@ -115,6 +115,9 @@ func (r *restoration) restore() error {
 	if r.init == nil {
 		return fault.New(fault.CRIU, "", errors.New("criu has not told which process is the container's init"))
 	}
+	if err := r.writeRestored(); err != nil {
+		return err
+	}
 	return r.do(finishSteps[:])
 }
 
@@ -145,7 +148,8 @@ func (r *restoration) runHooks(pid int) error {
 	return r.runHooksOf("createRuntime", h.CreateRuntime, state)
 }
 
-// restored applies the limits and writes the state, while no process runs yet.
+// restored applies the limits while no process runs yet. The state names the cgroup, by which a delete finds what a
+// killed restore leaves.
 func (r *restoration) restored(pid int) error {
 	pidfd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
@@ -155,11 +159,17 @@ func (r *restoration) restored(pid int) error {
 	if err := r.cg.Adopt(pid); err != nil {
 		return err
 	}
-	if r.rec.Init, err = identify(pid); err != nil {
-		return err
-	}
 	r.rec.Cgroup = r.cg.Saved()
 	r.rec.RestoredTime = !r.ns.has(unix.CLONE_NEWTIME) && !sameTime(pid)
+	return r.write()
+}
+
+// writeRestored names init in the state. Before, criu still traces it: a signal that somebody sent it would end the
+// restore. One that has ended by now was alive when criu let it go: its pid is kept for its parent, the caller.
+func (r *restoration) writeRestored() (err error) {
+	if r.rec.Init, err = identify(r.init.Pid); err != nil {
+		return err
+	}
 	return r.write()
 }
 

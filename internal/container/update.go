@@ -79,25 +79,25 @@ func (c *Container) counted(counters func(*cgroups.Cgroup) (*cgroups.Stats, erro
 	return stats, err
 }
 
-// WatchOOM reports each time that the kernel kills for want of memory in the container, until its cgroup is gone or
-// ctx ends; then the channel is closed.
+// WatchOOM reports each time that the kernel kills for want of memory in the container. The channel is closed when its init
+// has ended, which is noted, its cgroup is gone or ctx ends.
 func (c *Container) WatchOOM(ctx context.Context) (<-chan struct{}, error) {
 	cg, err := c.needCgroup()
 	if err != nil {
 		return nil, err
 	}
-	return cg.WatchOOM(ctx)
-}
-
-// Ended is closed when the container's init has ended, which is noted.
-func (c *Container) Ended() (<-chan struct{}, error) {
 	init, err := c.rec.Init.open()
 	if err != nil {
 		return nil, fault.New(fault.State, "", ErrNotRunning)
 	}
-	ended := make(chan struct{})
+	end := make(chan struct{})
+	events, err := cg.WatchOOM(ctx, end)
+	if err != nil {
+		_ = init.Close()
+		return nil, err
+	}
 	go func() {
-		defer close(ended)
+		defer close(end)
 		defer init.Close()
 		for !waitPidfd(init, time.Hour) {
 		}
@@ -105,7 +105,7 @@ func (c *Container) Ended() (<-chan struct{}, error) {
 			logrus.Warn(err)
 		}
 	}()
-	return ended, nil
+	return events, nil
 }
 
 // needCgroup is for what works through the cgroup alone.

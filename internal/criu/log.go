@@ -70,11 +70,13 @@ func hintFor(reason string) string {
 		{"tcp-established", "give --tcp-established"},
 		{"shell-job", "give --shell-job"},
 		{"dangling tty", "give --shell-job"},
+		{"path=/dev/pts/", "give --shell-job, if the terminal is the caller's"},
 		{"ext-unix-sk", "give --ext-unix-sk"},
 		{"without peer", "give --ext-unix-sk, if the other end of the socket is outside of the container"},
 		{"file-locks", "give --file-locks"},
 		{"link-remap", "give --link-remap"},
 		{"in-flight", "give --tcp-skip-in-flight"},
+		{"existing cgroups", "the container's cgroup is made first: give --manage-cgroups-mode full"},
 		{"vDSO", "this criu is older than the kernel: install a newer one"},
 		{"kerndat", "this criu does not know the kernel: install a newer one"},
 	} {

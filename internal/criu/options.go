@@ -176,8 +176,10 @@ func (o *Options) common(kind rpc.CriuReqType, log string, spec *specs.Spec, h *
 	if err != nil {
 		return nil, err
 	}
+	// A terminal that is the caller's comes from its standard input. With this criu would send a master of its own.
+	orphan := !o.ShellJob || spec.Process != nil && spec.Process.Terminal
 	opts := &rpc.CriuOpts{
-		LogFile: &log, LogLevel: ptr(int32(4)), NotifyScripts: ptr(true), OrphanPtsMaster: ptr(true),
+		LogFile: &log, LogLevel: ptr(int32(4)), NotifyScripts: ptr(true), OrphanPtsMaster: &orphan,
 		TcpEstablished: &o.TCPEstablished, ExtUnixSk: &o.ExtUnixSk, ShellJob: &o.ShellJob, FileLocks: &o.FileLocks,
 		AutoDedup: &o.AutoDedup, LazyPages: &o.LazyPages, EmptyNs: &empty,
 		ManageCgroups: ptr(true), ManageCgroupsMode: &mode,

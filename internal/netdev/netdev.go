@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
 )
@@ -25,6 +26,9 @@ type Moved struct {
 // is a *fault.Error that names the device, and all of them are back on the host.
 func Move(pid int, devices map[string]specs.LinuxNetDevice) (*Moved, error) {
 	m, err := open(pid)
+	if errors.Is(err, unix.EPERM) {
+		err = fault.Hint(err, "to move a network device takes root of the host")
+	}
 	if err != nil {
 		return nil, fault.New(fault.Namespace, "linux.netDevices", err)
 	}

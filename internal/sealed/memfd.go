@@ -5,11 +5,13 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"mydocker/internal/rawfile"
 )
 
 // memfd copies the binary into memory and seals it (memfd_create(2)).
 func memfd(hidden bool) (*os.File, error) {
-	self, err := os.Open("/proc/self/exe")
+	self, err := rawfile.Open("/proc/self/exe", unix.O_RDONLY, 0)
 	if err != nil {
 		return nil, err
 	}

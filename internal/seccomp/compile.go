@@ -19,7 +19,8 @@ type compiler struct {
 	flags      uint32
 	notify     bool
 	rules      []rule
-	places     int // how many names the rules have
+	places     int     // how many names the rules have
+	matches    []match // what leaf sorts, kept for the next one
 }
 
 // rule is an entry of the profile with one set of conditions.

@@ -173,7 +173,7 @@ func holds(args []specs.LinuxSeccompArg, d *data, half bool) bool {
 		case specs.OpLessEqual:
 			return v <= a.Value
 		}
-		return v&a.Value == a.ValueTwo
+		return v&a.Value == a.ValueTwo&a.Value
 	}
 	if slices.Max(count[:]) > 1 {
 		return slices.ContainsFunc(args, one)

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"unsafe"
 
-	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
 
@@ -197,40 +196,6 @@ func (c *compiler) tree(code []instruction, list []span) []instruction {
 	return c.tree(patch(code, at, true), list[middle:])
 }
 
-// leaf appends the rules, which are tried one after the other.
-func (c *compiler) leaf(code []instruction, s *span) []instruction {
-	for _, l := range s.rules {
-		r := &c.rules[l.rule]
-		start := len(code)
-		if l.mask != 0 {
-			// It is an int, whatever the architecture.
-			code = lowCondition(code, &specs.LinuxSeccompArg{Value: uint64(l.mask), ValueTwo: uint64(l.value), Op: specs.OpMaskedEqual})
-		}
-		for i := range r.conds {
-			if s.low {
-				code = lowCondition(code, &r.conds[i])
-			} else {
-				code = condition(code, &r.conds[i])
-			}
-		}
-		code = append(code, ret(r.ret))
-		// A condition that does not hold goes to the end of its rule.
-		for i := start; i < len(code); i++ {
-			if code[i].jt == toEnd {
-				code[i].jt = uint8(len(code) - i - 1)
-			}
-			if code[i].jf == toEnd {
-				code[i].jf = uint8(len(code) - i - 1)
-			}
-		}
-	}
-	return append(code, ret(s.ret))
-}
-
-// toEnd is the offset of a jump to the end of a rule, until that is known. A rule has at most six conditions, of a few
-// instructions each: no jump of its own is as long.
-const toEnd = math.MaxUint8
-
 // half is the offset of the low or the high half of an argument.
 func half(index uint, high bool) uint32 {
 	one := uint16(1)
@@ -244,54 +209,4 @@ func half(index uint, high bool) uint32 {
 
 func and(mask uint32) instruction {
 	return instruction{code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, k: mask}
-}
-
-// condition appends a comparison, which goes on with the next instruction when it holds, and else to the end of the
-// rule.
-func condition(code []instruction, a *specs.LinuxSeccompArg) []instruction {
-	high, low := uint32(a.Value>>32), uint32(a.Value)
-	loadHigh, loadLow := load(half(a.Index, true)), load(half(a.Index, false))
-	switch a.Op {
-	case specs.OpEqualTo:
-		return append(code, loadHigh, jump(unix.BPF_JEQ, high, 0, toEnd), loadLow, jump(unix.BPF_JEQ, low, 0, toEnd))
-	case specs.OpNotEqual:
-		return append(code, loadHigh, jump(unix.BPF_JEQ, high, 0, 2), loadLow, jump(unix.BPF_JEQ, low, toEnd, 0))
-	case specs.OpGreaterThan, specs.OpGreaterEqual:
-		op := uint16(unix.BPF_JGT)
-		if a.Op == specs.OpGreaterEqual {
-			op = unix.BPF_JGE
-		}
-		return append(code, loadHigh, jump(unix.BPF_JGT, high, 3, 0), jump(unix.BPF_JEQ, high, 0, toEnd), loadLow, jump(op, low, 0, toEnd))
-	case specs.OpLessEqual, specs.OpLessThan:
-		op := uint16(unix.BPF_JGT)
-		if a.Op == specs.OpLessThan {
-			op = unix.BPF_JGE
-		}
-		return append(code, loadHigh, jump(unix.BPF_JGT, high, toEnd, 0), jump(unix.BPF_JEQ, high, 0, 2), loadLow, jump(op, low, toEnd, 0))
-	}
-	// SCMP_CMP_MASKED_EQ: value is the mask, valueTwo what has to be left.
-	return append(code,
-		loadHigh, and(high), jump(unix.BPF_JEQ, uint32(a.ValueTwo>>32), 0, toEnd),
-		loadLow, and(low), jump(unix.BPF_JEQ, uint32(a.ValueTwo), 0, toEnd))
-}
-
-// lowCondition is condition for an argument of 32 bits, of which the low half is all that the call sees.
-func lowCondition(code []instruction, a *specs.LinuxSeccompArg) []instruction {
-	value := uint32(a.Value)
-	code = append(code, load(half(a.Index, false)))
-	switch a.Op {
-	case specs.OpEqualTo:
-		return append(code, jump(unix.BPF_JEQ, value, 0, toEnd))
-	case specs.OpNotEqual:
-		return append(code, jump(unix.BPF_JEQ, value, toEnd, 0))
-	case specs.OpGreaterThan:
-		return append(code, jump(unix.BPF_JGT, value, 0, toEnd))
-	case specs.OpGreaterEqual:
-		return append(code, jump(unix.BPF_JGE, value, 0, toEnd))
-	case specs.OpLessEqual:
-		return append(code, jump(unix.BPF_JGT, value, toEnd, 0))
-	case specs.OpLessThan:
-		return append(code, jump(unix.BPF_JGE, value, toEnd, 0))
-	}
-	return append(code, and(value), jump(unix.BPF_JEQ, uint32(a.ValueTwo), 0, toEnd))
 }

@@ -96,7 +96,7 @@ func TestErrors(t *testing.T) {
 		}
 	}
 	long := &specs.LinuxSeccomp{DefaultAction: specs.ActErrno}
-	for i := range 2000 {
+	for i := range 4200 {
 		long.Syscalls = append(long.Syscalls, specs.LinuxSyscall{
 			Names: []string{"ioctl"}, Action: specs.ActAllow, Args: []specs.LinuxSeccompArg{{Index: 1, Value: uint64(i), Op: specs.OpEqualTo}},
 		})

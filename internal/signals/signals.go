@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -130,34 +131,35 @@ func ends(s unix.Signal) bool {
 // Await waits until the descriptor can be read, or is at its end. It returns ErrAborted when a signal asks the
 // command to end; a nil Catcher has none.
 func (c *Catcher) Await(fd int) error {
-	if c == nil {
-		return awaitOnly(fd)
+	_, err := c.AwaitEither(fd, -1)
+	return err
+}
+
+// AwaitEither waits as Await does, for one of two descriptors, and tells whether it is the first.
+func (c *Catcher) AwaitEither(first, second int) (bool, error) {
+	fds := []unix.PollFd{{Fd: int32(first), Events: unix.POLLIN}, {Fd: int32(second), Events: unix.POLLIN}, {Fd: -1}}
+	if c != nil {
+		fds[2] = unix.PollFd{Fd: int32(c.read), Events: unix.POLLIN}
 	}
 	for {
-		c.take()
-		for _, s := range c.taken {
-			if ends(s) {
-				return ErrAborted
-			}
+		if c.aborted() {
+			return false, ErrAborted
 		}
-		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(c.read), Events: unix.POLLIN}}
-		if _, err := unix.Poll(fds, -1); err != nil && err != unix.EINTR {
-			return os.NewSyscallError("poll", err)
-		}
-		if fds[0].Revents != 0 && fds[1].Revents == 0 {
-			return nil
+		_, err := unix.Poll(fds, -1)
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return false, os.NewSyscallError("poll", err)
+		case fds[2].Revents != 0:
+			c.take()
+		default:
+			return fds[0].Revents != 0, nil
 		}
 	}
 }
 
-func awaitOnly(fd int) error {
-	for {
-		_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1)
-		if err != unix.EINTR {
-			return err
-		}
-	}
-}
+// aborted tells whether a signal that was caught asks the command to end.
+func (c *Catcher) aborted() bool { return c != nil && slices.ContainsFunc(c.taken, ends) }
 
 // Context is a context that ends when a signal asks the command to end, for work that goes on in other goroutines.
 // stop ends the watch.

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/entry"
+	"mydocker/internal/signals"
 )
 
 // Join is a namespace that is joined by a descriptor.
@@ -50,6 +51,10 @@ type Command struct {
 	Placed func(pid int) error
 	// Mapped is called when the process is in the user namespace that New asks for: it writes the maps.
 	Mapped func(pid int) error
+	// Catcher has the signals that end a Start.
+	Catcher *signals.Catcher
+	// Freed is called before a process that is given up is killed: what cgroup v1 has frozen would not end.
+	Freed func(pid int)
 }
 
 // Process is a process that was started: a child of the caller, who has to wait for it.
@@ -77,6 +82,9 @@ func (c *Command) Start() (*Process, error) {
 	}
 	defer undump(dumpable)
 	if err := s.attend(); err != nil {
+		if c.Freed != nil {
+			c.Freed(s.process.Pid)
+		}
 		s.process.Kill()
 		_ = s.process.Pidfd.Close()
 		return nil, err
@@ -246,31 +254,21 @@ func (s *spawn) read() (*report, error) {
 	}
 }
 
-// watch waits until there is something to read from a child that has yet to clone again. Killed in between, it leaves
-// a second one, unknown to the parent, that holds the socket open and waits; that one ends when the socket is closed.
+// watch waits until there is something to read. A child that has yet to clone again and is killed in between leaves a
+// second one, unknown to the parent, that holds the socket open and waits; that one ends when the socket is closed.
 func (s *spawn) watch() error {
 	if !s.forks {
-		return nil
+		return s.Catcher.Await(s.socket)
 	}
-	fds := []unix.PollFd{
-		{Fd: int32(s.socket), Events: unix.POLLIN},
-		{Fd: int32(s.process.Pidfd.Fd()), Events: unix.POLLIN},
+	readable, err := s.Catcher.AwaitEither(s.socket, int(s.process.Pidfd.Fd()))
+	if err != nil || readable {
+		return err
 	}
-	for {
-		_, err := unix.Poll(fds, -1)
-		switch {
-		case err == unix.EINTR:
-			continue
-		case err != nil:
-			return fmt.Errorf("wait for child: %w", err)
-		case fds[0].Revents != 0:
-			return nil
-		}
-		// What it wrote before its end is there by now.
-		if n, _ := unix.Poll(fds[:1], 0); n == 0 {
-			return s.died()
-		}
+	// What it wrote before its end is there by now.
+	if n, _ := unix.Poll([]unix.PollFd{{Fd: int32(s.socket), Events: unix.POLLIN}}, 0); n == 0 {
+		return s.died()
 	}
+	return nil
 }
 
 // follow takes the second child in place of the first, which ends: they are siblings.

@@ -24,6 +24,7 @@ var attacks = []attack{
 	{name: "redirected-sysctl", cves: []string{"CVE-2025-52881", "CVE-2025-62596"}, what: "writes to /proc are led elsewhere", do: redirectedSysctl},
 	{name: "exchanged-sysctl", cves: []string{"CVE-2025-52881"}, what: "/proc is exchanged before sysctls, racing", race: true, do: exchangedSysctl},
 	{name: "redirected-label", cves: []string{"CVE-2025-52881", "CVE-2019-16884"}, what: "a label is led to a file of the attacker's, or of the kernel's", do: redirectedLabel},
+	{name: "redirected-selinux", cves: []string{"CVE-2019-16884"}, what: "the same with a label of SELinux", pretended: true, do: redirectedSELinux},
 	{name: "linked-dev", cves: []string{"CVE-2026-47766", "CVE-2026-41579"}, what: "/dev is a link to a directory of the host", do: linkedDev},
 	{name: "unlisted-devices", cves: []string{"devices"}, what: "nodes of devices that nobody allowed", do: unlistedDevices},
 	{name: "no-pivot", cves: []string{"no-pivot"}, what: "climbing out, and a procfs without masks", do: noPivot},

@@ -9,7 +9,8 @@ import (
 
 // noPivot attacks a root filesystem that was only moved over the host's.
 func noPivot(v *victim) {
-	caps := []string{"CAP_SYS_ADMIN", "CAP_SYS_CHROOT", "CAP_SETUID", "CAP_SETGID", "CAP_DAC_OVERRIDE"}
+	// With CAP_SETFCAP root may be mapped into a new user namespace (user_namespaces(7), Linux 5.12).
+	caps := []string{"CAP_SYS_ADMIN", "CAP_SYS_CHROOT", "CAP_SETUID", "CAP_SETGID", "CAP_SETFCAP", "CAP_DAC_OVERRIDE"}
 	v.capabilities(caps...)
 	try := func(args ...string) {
 		v.write(args)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,15 +12,20 @@ import (
 )
 
 // leakedCwd goes to directories that the runtime may have left open, by the working directory.
+// Some are the caller's.
 func leakedCwd(v *victim) {
 	file := v.outside + "/file"
+	run := func() {
+		v.write([]string{"escape", file})
+		v.hear(v.callWith(v.leave, "run", "--bundle", v.bundle, v.id))
+	}
 	for n := 3; n < 13 && v.broken == ""; n++ {
 		v.newBundle()
 		v.spec.Process.Cwd = fmt.Sprintf("/proc/self/fd/%d", n)
-		v.run("escape", file)
+		run()
 		v.link("way", v.spec.Process.Cwd)
 		v.spec.Process.Cwd = "/way"
-		v.run("escape", file)
+		run()
 	}
 	v.newBundle()
 	refused := v.refused
@@ -36,23 +42,26 @@ func leakedCwd(v *victim) {
 	}
 }
 
+// leave leaves a directory of the host open in the runtime, more often than it needs descriptors for itself.
+func (v *victim) leave(cmd *exec.Cmd) {
+	dir, err := os.Open(v.outside)
+	v.must(err)
+	v.t.Cleanup(func() { _ = dir.Close() })
+	cmd.ExtraFiles = slices.Repeat([]*os.File{dir}, 10)
+}
+
 // leakedProgram executes a file of the host by directories that the runtime may have left open, and looks for
 // descriptors of the runtime's and of the caller's.
 func leakedProgram(v *victim) {
 	v.install(v.outside + "/tool")
 	v.before = v.look()
-	caller := func(cmd *exec.Cmd) {
-		dir, err := os.Open(v.outside)
-		v.must(err)
-		cmd.ExtraFiles = []*os.File{dir, dir, dir}
-	}
 	v.write([]string{"fds"})
-	v.hear(v.callWith(caller, "run", "--bundle", v.bundle, v.id))
+	v.hear(v.callWith(v.leave, "run", "--bundle", v.bundle, v.id))
 	refused := v.refused
 	for n := 3; n < 13 && v.broken == ""; n++ {
 		v.spec.Process.Args = []string{fmt.Sprintf("/proc/self/fd/%d/%s%s/tool", n, strings.Repeat("../", 12), v.outside), "id"}
 		v.writeSpec()
-		if r := v.callWith(caller, "run", "--bundle", v.bundle, v.id); !r.failed() {
+		if r := v.callWith(v.leave, "run", "--bundle", v.bundle, v.id); !r.failed() {
 			v.breaks("descriptor %d led to a program of the host", n)
 		}
 		v.remove()
@@ -62,21 +71,21 @@ func leakedProgram(v *victim) {
 		return
 	}
 	defer v.remove()
-	r := v.callWith(caller, "exec", v.id, "/bin/attacker", "fds")
+	r := v.callWith(v.leave, "exec", v.id, "/bin/attacker", "fds")
 	if strings.Contains(r.out, "BROKEN") {
 		v.breaks("exec: %s", r.out)
 	}
 }
 
 // lurk starts a container in which the attacker waits for who joins, and lets processes join.
-func (v *victim) lurk(joiners [][]string, verb ...string) string {
+func (v *victim) lurk(joiners [][]string, verb ...string) {
 	v.file("proc-self-exe", "#!/proc/self/exe\n")
 	v.must(os.Chmod(v.root("proc-self-exe"), 0o755))
 	for _, name := range []string{"ready", "stop"} {
 		_ = os.Remove(v.root(name))
 	}
 	if !v.up(verb...) {
-		return ""
+		return
 	}
 	defer v.remove()
 	for end := time.Now().Add(v.limit); ; time.Sleep(10 * time.Millisecond) {
@@ -105,7 +114,7 @@ func (v *victim) lurk(joiners [][]string, verb ...string) string {
 			v.breaks("%s", strings.TrimSpace(text))
 		}
 	}
-	return out
+	v.t.Log(out[max(0, len(out)-100):])
 }
 
 // overwriteBinary writes to the binary of who joins, and of a container whose program is /proc/self/exe.
@@ -114,22 +123,23 @@ func overwriteBinary(v *victim) {
 	v.writeSpec()
 	_ = v.call("run", "--bundle", v.bundle, v.id)
 	v.remove()
-	out := v.lurk([][]string{{"/proc/self/exe"}, {"/proc-self-exe"}, {"/bin/attacker"}}, "overwrite")
-	v.t.Log(out)
+	v.lurk([][]string{{"/proc/self/exe"}, {"/proc-self-exe"}, {"/bin/attacker"}}, "overwrite")
 }
 
-// traceJoining attaches to who joins the container.
+// traceJoining attaches to who joins the container. The PATH, which is the image's, keeps a joiner busy when it has no
+// more capabilities than the attacker.
 func traceJoining(v *victim) {
 	file := v.outside + "/file"
-	joiners := [][]string{{"/bin/attacker"}, {"--cwd", "/tmp", "/bin/attacker"}}
-	v.t.Log(v.lurk(joiners, "trace", file))
+	path := "PATH=" + strings.Repeat("/x:", 20000) + "/bin"
+	joiners := [][]string{{"/bin/attacker"}, {"--cwd", "/tmp", "/bin/attacker"}, {"--env", path, "attacker"}}
+	v.lurk(joiners, "trace", file)
 	// Root of the container may look into whoever shares its user namespace.
 	v.capabilities("CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH")
-	v.t.Log(v.lurk(joiners, "trace", file, "files"))
+	v.lurk(joiners, "trace", file, "files")
 	v.newBundle()
 	v.capabilities("CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE")
 	v.userNamespace()
-	v.t.Log(v.lurk(joiners, "trace", file))
+	v.lurk(joiners, "trace", file)
 }
 
 // userNamespace gives the container one, and the root filesystem to its root.

@@ -106,6 +106,9 @@ func (f *faults) kinds() []fault {
 		{"silent-console", silentConsole}, {"silent-agent", silentAgent}, {"fifo-removed", fifoRemoved}, {"garbage-state", garbageState},
 		{"one-id-twice", oneIDTwice}, {"at-once", atOnceCommands},
 	}
+	for _, phase := range phases {
+		all = append(all, fault{"killed-in-" + phase, killedIn(phase)})
+	}
 	if *only == "" {
 		return all
 	}

@@ -9,12 +9,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// redirectedLabel has the procfs exchanged for a directory of the attacker's before a label is written to it. The host
-// looks as if it had AppArmor, whether it has or not: what counts is where the runtime writes. Where the kernel has
-// none it refuses the label, if it is the kernel that the runtime has written to.
+// redirectedLabel leads an AppArmor label elsewhere. The host looks as if it had AppArmor, whether it has or not: what
+// counts is where the runtime writes. Where the kernel has none it refuses the label, if it is the kernel that the
+// runtime has written to.
 func redirectedLabel(v *victim) {
 	defer v.pretendAppArmor()()
-	attributes := []string{"attr/exec", "attr/apparmor/exec"}
+	v.ledAway(func(p *specs.Process) { p.ApparmorProfile = "mine" })
+}
+
+// redirectedSELinux is the same for SELinux. Without it in the kernel there is no selinuxfs that could be shown to a
+// runtime: on such a host it is for a mydocker that was built to believe in one.
+func redirectedSELinux(v *victim) {
+	v.ledAway(func(p *specs.Process) { p.SelinuxLabel = "mine" })
+}
+
+// ledAway has the procfs exchanged for a directory of the attacker's before a label is written to it.
+func (v *victim) ledAway(label func(*specs.Process)) {
+	attributes := []string{"attr/exec", "attr/apparmor/exec", "attr/keycreate"}
 	each := func(do func(path string)) {
 		for _, self := range []string{"self", "thread-self", "1", "1/task/1", "self/task/1"} {
 			for _, name := range attributes {
@@ -24,7 +35,7 @@ func redirectedLabel(v *victim) {
 	}
 	begin := func() {
 		v.newBundle()
-		v.spec.Process.ApparmorProfile = "mine"
+		label(v.spec.Process)
 		v.atOnce("proc", "fake")
 	}
 	begin()
@@ -53,7 +64,6 @@ func redirectedLabel(v *victim) {
 	}
 	v.link("fake/sys", "/mnt/sys")
 	r := v.run("show", "/mnt/sys/kernel/domainname")
-	v.t.Log(r)
 	if strings.Contains(r.out, "mine") {
 		v.breaks("the label was written to a parameter of the kernel: %s", r.out)
 	}

@@ -24,7 +24,7 @@ func linkedTargets(v *victim) {
 		v.bind(v.bundle+"/config.json", "/step/made/file")
 		v.tmpfs("/volume/deep/new")
 		// What was mounted outside is seen by whoever comes later by the path.
-		v.bind(v.outside, "/mnt")
+		v.bind(v.outside, "/mnt", "rbind")
 		r := v.run("show", "/mnt/file", "/mnt/sub/file")
 		if !r.failed() && strings.Count(r.out, `"host"`) != 2 {
 			v.breaks("a mount went over a directory of the host: %s", r.out)
@@ -57,6 +57,13 @@ func linkedProc(v *victim) {
 			v.run("masks", "/proc", "/mnt", "/other", "/dev/shm")
 		}
 	}
+	// The link leads elsewhere by the time that masks are made.
+	v.newBundle()
+	v.must(os.MkdirAll(v.root("other"), 0o755))
+	v.link("proc", "/mnt")
+	v.link("led", "/other")
+	v.atOnce("proc", "led")
+	v.run("masks", "/mnt")
 	// The link is in a volume that another container writes to.
 	v.newBundle()
 	v.must(os.MkdirAll(filepath.Join(v.dir, "volume"), 0o755))

@@ -12,7 +12,7 @@ import (
 // times, and until something breaks.
 func (v *victim) racing(a, b string, once func(round int)) {
 	limit, least := 4*time.Second, 8
-	if v.name == "mydocker" {
+	if v.ours() {
 		limit, least = 20*time.Second, 40
 	}
 	r := v.race(v.root(a), v.root(b))
@@ -26,12 +26,12 @@ func (v *victim) racing(a, b string, once func(round int)) {
 }
 
 // exchangedTarget exchanges the directory of a mount's target for a link that leads out. A mount that went out is seen
-// by the bind that comes after it: the source is then what the attacker has mounted.
+// by the recursive bind that comes after it: the source is then what the attacker has mounted.
 func exchangedTarget(v *victim) {
 	v.must(os.MkdirAll(v.root("volume/dir/sub"), 0o755))
 	v.link("volume/link", v.outside)
 	v.tmpfs("/volume/dir/sub")
-	v.bind(v.outside, "/mnt")
+	v.bind(v.outside, "/mnt", "rbind")
 	v.racing("volume/dir", "volume/link", func(int) {
 		r := v.run("show", "/mnt/sub/file")
 		if !r.failed() && !strings.Contains(r.out, `"host"`) {
@@ -71,12 +71,17 @@ func exchangedProc(v *victim) {
 	v.refused = ""
 }
 
-// exchangedNull exchanges the null device for a link.
+// exchangedNull exchanges the null device for a link, which is made anew each time: a runtime may have put a device in its
+// place.
 func exchangedNull(v *victim) {
 	v.decoys()
 	v.file("dev/null", "")
 	v.link("dev/wrong", "/decoy")
-	v.racing("dev/null", "dev/wrong", func(int) { v.maskShows(v.run("show", "/proc/version")) })
+	v.racing("dev/null", "dev/wrong", func(int) {
+		v.link("dev/next", "/decoy")
+		v.must(os.Rename(v.root("dev/next"), v.root("dev/wrong")))
+		v.maskShows(v.run("show", "/proc/version"))
+	})
 	v.refused = ""
 }
 

@@ -94,13 +94,17 @@ func (v *victim) judgeFake() {
 	}
 }
 
-// swappedConsole has links at the names of terminals.
+// swappedConsole has links at the names of terminals: to a file, and to a device on which a session can begin, so that
+// nothing fails later.
 func swappedConsole(v *victim) {
-	for _, atOnce := range []bool{false, true} {
+	for _, way := range []struct {
+		to     string
+		atOnce bool
+	}{{"/decoy", false}, {"/decoy", true}, {"/dev/fake/ptmx", true}} {
 		v.decoys()
 		v.file("console", "")
 		dir := "dev/pts"
-		if atOnce {
+		if way.atOnce {
 			v.spec.Mounts = append(v.spec.Mounts, specs.Mount{Destination: "/dev/pts", Type: "devpts", Source: "devpts", Options: []string{"newinstance", "ptmxmode=0666", "mode=0620"}})
 			dir = "dev/fake"
 			v.atOnce("dev/pts", "dev/fake")
@@ -108,17 +112,17 @@ func swappedConsole(v *victim) {
 		v.must(os.MkdirAll(v.root("dev/pts"), 0o755))
 		v.must(os.MkdirAll(v.root(dir), 0o755))
 		for n := range 20 {
-			v.link(fmt.Sprintf("%s/%d", dir, n), "/decoy")
+			v.link(fmt.Sprintf("%s/%d", dir, n), way.to)
 		}
-		if atOnce {
+		if way.atOnce {
 			v.link("dev/fake/ptmx", "../fake/ptmx")
 		}
-		v.console("show", "/dev/console")
+		v.console()
 	}
 }
 
 // console runs a container with a terminal, which nobody reads but we.
-func (v *victim) console(args ...string) {
+func (v *victim) console() {
 	path := filepath.Join(v.dir, "console.sock")
 	_ = os.Remove(path)
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
@@ -134,7 +138,6 @@ func (v *victim) console(args ...string) {
 		got = receive(c)
 	})
 	v.spec.Process.Terminal = true
-	v.file("result", "")
 	v.write([]string{"sleep"})
 	r := v.call("run", "--detach", "--console-socket", path, "--bundle", v.bundle, v.id)
 	_ = l.Close()
@@ -143,13 +146,8 @@ func (v *victim) console(args ...string) {
 		v.refused = r.text()
 	} else {
 		// By another process: the console itself may be what was swapped.
-		kind := v.exec(nil, "filesystem", "/dev/console")
-		shown := ""
-		if !strings.Contains(kind.out, "0x1cd1 ") {
-			shown = kind.out
-		}
-		if shown != "" {
-			v.breaks("the console is not a terminal: %s", shown)
+		if kind := v.exec(nil, "terminal", "/dev/console"); !strings.Contains(kind.out, "true") {
+			v.breaks("the console is not a terminal: %s", kind.out)
 		}
 	}
 	for _, fd := range got {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -11,14 +12,19 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
 )
 
-// criu sets what criu needs to work here.
+// criu sets what criu needs to work here: a setting, and its directory on the PATH.
 func criu(ts *testscript.TestScript, _ bool, _ []string) {
-	if works, setting := criuWorks(); works {
-		name, value, _ := strings.Cut(setting, "=")
-		ts.Setenv(name, value)
+	works, setting := criuWorks()
+	path, err := exec.LookPath("criu")
+	if !works || err != nil {
+		return
 	}
+	name, value, _ := strings.Cut(setting, "=")
+	ts.Setenv(name, value)
+	ts.Setenv("PATH", ts.Getenv("BIN")+":"+filepath.Dir(path)+":"+ts.Getenv("PATH"))
 }
 
 // noBreakpoints is a setting of criu: it then does without the processor's debug registers (criu's
@@ -43,21 +49,42 @@ var criuWorks = sync.OnceValues(func() (works bool, setting string) {
 	return false, ""
 })
 
-// criuHas tells whether criu works, and has a feature: one of `criu check --feature`, or tcp. Of TCP sockets criu reads
-// an option that Linux 6.16 has taken from them; a later criu knows.
+// criuHas tells whether criu works, and has a feature: one of `criu check --feature`, or tcp, or lazy.
 func criuHas(feature string) bool {
 	if works, _ := criuWorks(); !works {
 		return false
 	}
-	if feature != "tcp" {
-		return exec.Command("criu", "check", "--feature", feature).Run() == nil
+	switch feature {
+	case "tcp":
+		return socketsHavePassCred()
+	case "lazy":
+		return criuHas("uffd-noncoop") && pipesMayBeLarge()
 	}
+	return exec.Command("criu", "check", "--feature", feature).Run() == nil
+}
+
+// socketsHavePassCred tells whether TCP sockets have an option that criu reads, and that Linux 6.16 has taken from them;
+// a later criu knows.
+func socketsHavePassCred() bool {
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return false
 	}
 	defer func() { _ = syscall.Close(fd) }()
 	_, err = syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_PASSCRED)
+	return err == nil
+}
+
+// pipesMayBeLarge tells whether a pipe can be larger than /proc/sys/fs/pipe-max-size lets a process make it that has no
+// CAP_SYS_RESOURCE (pipe(7)): in such a one criu keeps the pages that are to be fetched.
+func pipesMayBeLarge() bool {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return false
+	}
+	defer r.Close()
+	defer w.Close()
+	_, err = unix.FcntlInt(w.Fd(), unix.F_SETPIPE_SZ, 4<<20)
 	return err == nil
 }
 

@@ -34,6 +34,18 @@ func serve(a []string) error {
 	return lines.Err()
 }
 
+// unmet listens, takes no connection, and counts.
+func unmet(a []string) error {
+	var config net.ListenConfig
+	config.SetMultipathTCP(false)
+	l, err := config.Listen(context.Background(), "tcp", a[0])
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	return counter(a[1:])
+}
+
 // ask connects to serve, and sends a line and prints the answer each time that a file is there: a.1, a.2, … It has some
 // seconds for all.
 func ask(a []string) error {

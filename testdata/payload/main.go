@@ -76,6 +76,7 @@ func init() {
 		"lock":     lock,
 		"locked":   locked,
 		"unlinked": unlinked,
+		"unmet":    unmet,
 		"dial":     dial,
 		"ballast":  ballast,
 		"proc":     func(a []string) error { return cat([]string{"/proc/self/" + a[0]}) },

@@ -19,6 +19,17 @@ func sleep([]string) error {
 	return nil
 }
 
+// hold BEGUN PROCEED makes one file, and waits for another, though not for ever.
+func hold(a []string) error {
+	err := os.WriteFile(a[0], nil, 0o644)
+	for end := time.Now().Add(time.Minute); err == nil && time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if unix.Access(a[1], unix.F_OK) == nil {
+			break
+		}
+	}
+	return err
+}
+
 // escape FILE tries to read a file of the host by ways that begin at the working directory.
 func escape(a []string) error {
 	dir, err := unix.Getwd()
@@ -57,6 +68,15 @@ func filesystem(a []string) error {
 		err := unix.Statfs(path, &st)
 		fmt.Printf("%s %#x %v\n", path, st.Type, err)
 	}
+	return nil
+}
+
+// terminal PATH tells whether a file is the end of a pseudoterminal for programs: its major number is from 136 to 143.
+func terminal(a []string) error {
+	var st unix.Stat_t
+	err := unix.Stat(a[0], &st)
+	major := unix.Major(st.Rdev)
+	fmt.Println(err == nil && st.Mode&unix.S_IFMT == unix.S_IFCHR && major >= 136 && major < 144, st.Mode, major, err)
 	return nil
 }
 

@@ -13,6 +13,7 @@ func main() {
 	verbs := map[string]func(args []string) error{
 		"true":       func([]string) error { return nil },
 		"sleep":      sleep,
+		"hold":       hold,
 		"exchange":   exchange,
 		"race":       race,
 		"escape":     escape,
@@ -20,6 +21,7 @@ func main() {
 		"overwrite":  overwrite,
 		"trace":      trace,
 		"filesystem": filesystem,
+		"terminal":   terminal,
 		"masks":      masks,
 		"show":       show,
 		"field":      field,
