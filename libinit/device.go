@@ -65,6 +65,9 @@ func (p *planner) devices() error {
 				p.bad(err)
 				continue
 			}
+			if d.Path == "/dev/ptmx" {
+				continue // the link of devLinks takes its place, and cannot where it is bound
+			}
 			s.Nodes = slices.DeleteFunc(s.Nodes, func(other Device) bool { return other.Path == d.Path })
 			s.Nodes = append(s.Nodes, d)
 		}
