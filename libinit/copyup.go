@@ -3,6 +3,7 @@ package libinit
 import (
 	"io"
 	"os"
+	"runtime/debug"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -12,6 +13,8 @@ import (
 // modes, owners, times and extended attributes. It goes by descriptors and follows no link: whatever is renamed
 // meanwhile, it reads below the one and writes below the other.
 func copyUp(from, to int) error {
+	// There may be any number of files, and init does without a collection otherwise (Environ).
+	defer debug.SetGCPercent(debug.SetGCPercent(100))
 	src, err := openDirectory(from, ".")
 	if err != nil {
 		return err

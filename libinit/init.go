@@ -2,7 +2,6 @@ package libinit
 
 import (
 	"errors"
-	"io"
 	"os"
 	"runtime"
 	"strconv"
@@ -12,6 +11,7 @@ import (
 	"mydocker/internal/fault"
 	"mydocker/internal/rawfile"
 	"mydocker/internal/seqpacket"
+	"mydocker/internal/stdio"
 	"mydocker/internal/trace"
 	"mydocker/internal/wire"
 )
@@ -122,10 +122,16 @@ func (e *Env) fail(err error) {
 		_ = e.Conn.Send(MsgFailure, wire.Marshal(nil, f))
 		return
 	}
-	// Who started the container sees the reason too: it is all that its log will ever hold.
-	_, _ = io.WriteString(os.Stderr, f.Text+"\n")
 	_, _ = e.report.Write(wire.Marshal(nil, f))
+	// Who started the container sees the reason too: it is all that its log will ever hold. A pipe that is full, and that
+	// nobody reads, is not waited for long: start waits for the end of this process.
+	if n, _ := unix.Poll([]unix.PollFd{{Fd: int32(stdio.Err), Events: unix.POLLOUT}}, stderrWait); n > 0 {
+		_, _ = stdio.Err.WriteString(f.Text + "\n")
+	}
 }
+
+// stderrWait is in milliseconds.
+const stderrWait = 1000
 
 // AsFailure makes of an error what crosses the socket.
 func AsFailure(err error) Failure {

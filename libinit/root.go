@@ -98,6 +98,8 @@ func (r *Root) Do(e *Env) error {
 }
 
 func (r *Root) do(e *Env) error {
+	// The umask of whoever called is not to decide who can go through the mount points that are made, nor the program's.
+	unix.Umask(0o022)
 	if r.Chroot {
 		fd, err := unix.Open(r.Path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		if err != nil {
@@ -118,8 +120,6 @@ func (r *Root) do(e *Env) error {
 			return err
 		}
 	}
-	// The umask of whoever called is not to decide who can go through the mount points that are made.
-	unix.Umask(0o022)
 	at, err := unix.Open(r.Path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err == unix.EACCES && r.ParentOnDenied {
 		return r.fromParent(e, &os.PathError{Op: "open", Path: r.Path, Err: err})

@@ -68,16 +68,27 @@ func (s *User) explain(field string, err error) error {
 }
 
 // ownStdio gives the program's standard streams to its user, so that it can open /dev/stdout and its like. What
-// everybody may write, or cannot be changed, stays as it is.
+// everybody may write, cannot be changed, or is a file to be read stays as it is.
 func (s *User) ownStdio() {
 	for fd := range 3 {
 		var st unix.Stat_t
 		if unix.Fstat(fd, &st) != nil || st.Uid == s.UID {
 			continue
 		}
-		if kind := st.Mode & unix.S_IFMT; kind == unix.S_IFIFO || kind == unix.S_IFCHR && unix.Major(st.Rdev) != memoryMajor {
-			_ = unix.Fchown(fd, int(s.UID), -1)
+		switch st.Mode & unix.S_IFMT {
+		case unix.S_IFCHR:
+			if unix.Major(st.Rdev) == memoryMajor {
+				continue
+			}
+		case unix.S_IFREG:
+			if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0); err != nil || flags&unix.O_ACCMODE == unix.O_RDONLY {
+				continue
+			}
+		case unix.S_IFIFO:
+		default:
+			continue
 		}
+		_ = unix.Fchown(fd, int(s.UID), -1)
 	}
 }
 

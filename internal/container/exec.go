@@ -145,7 +145,10 @@ func (x *execution) spawn() error {
 	if x.rec.RestoredTime {
 		flags |= unix.CLONE_NEWTIME
 	}
-	inUser := flags&unix.CLONE_NEWUSER != 0
+	inUser := flags&unix.CLONE_NEWUSER != 0 && !sameNamespace("user", x.rec.Init.Pid)
+	if !inUser {
+		flags &^= unix.CLONE_NEWUSER
+	}
 	self, err := sealed.Self(inUser)
 	if err != nil {
 		return err

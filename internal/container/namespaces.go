@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -122,4 +123,14 @@ func RootOfHost() bool {
 	var inside, outside, size uint64
 	_, scanned := fmt.Sscan(string(b), &inside, &outside, &size)
 	return err == nil && scanned == nil && inside == 0 && outside == 0 && size == 1<<32-1
+}
+
+// sameNamespace tells whether a process is in the caller's namespace of a kind that /proc/PID/ns names, or there are none.
+func sameNamespace(kind string, pid int) bool {
+	own, err := os.Stat("/proc/self/ns/" + kind)
+	if err != nil {
+		return true // a kernel without
+	}
+	its, err := os.Stat("/proc/" + strconv.Itoa(pid) + "/ns/" + kind)
+	return err == nil && os.SameFile(own, its)
 }

@@ -3,7 +3,6 @@ package container
 import (
 	"errors"
 	"os"
-	"strconv"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -160,7 +159,7 @@ func (r *restoration) restored(pid int) error {
 		return err
 	}
 	r.rec.Cgroup = r.cg.Saved()
-	r.rec.RestoredTime = !r.ns.has(unix.CLONE_NEWTIME) && !sameTime(pid)
+	r.rec.RestoredTime = !r.ns.has(unix.CLONE_NEWTIME) && !sameNamespace("time", pid)
 	return r.write()
 }
 
@@ -171,16 +170,6 @@ func (r *restoration) writeRestored() (err error) {
 		return err
 	}
 	return r.write()
-}
-
-// sameTime tells whether a process is in the caller's time namespace.
-func sameTime(pid int) bool {
-	own, err := os.Stat("/proc/self/ns/time")
-	if err != nil {
-		return true // a kernel without
-	}
-	its, err := os.Stat("/proc/" + strconv.Itoa(pid) + "/ns/time")
-	return err == nil && os.SameFile(own, its)
 }
 
 // attend runs the poststart hooks, and in the foreground waits for the end.

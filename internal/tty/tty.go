@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"mydocker/internal/stdio"
 )
 
 // Terminal is a pty whose master is joined to the caller's standard streams.
@@ -15,6 +18,9 @@ type Terminal struct {
 	master *os.File
 	saved  *unix.Termios // nil when the caller's stdin is no terminal
 	output chan struct{} // closed when all output is copied
+
+	copied  atomic.Int64 // bytes of output
+	writing atomic.Bool  // some is being written
 }
 
 // Attach copies between the master of a pty, which it then owns, and the caller's standard streams. Where stdin is a
@@ -34,16 +40,29 @@ func Attach(master *os.File) (*Terminal, error) {
 		t.Resize()
 	}
 	go t.copyInput()
-	go func() {
-		// EIO is the end: the last descriptor of the terminal is closed.
-		_, _ = io.Copy(os.Stdout, master)
-		close(t.output)
-	}()
+	go t.copyOutput()
 	return t, nil
 }
 
-// endOfFile is the character that ends the input of a terminal, VEOF of termios(3), as it is set in a new one.
-const endOfFile = 4
+// copyOutput ends with EIO: the last descriptor of the terminal is closed. When nobody reads standard output any more the
+// rest is dropped, for the processes to go on as in a terminal that nobody looks at.
+func (t *Terminal) copyOutput() {
+	defer close(t.output)
+	buf := make([]byte, 32<<10)
+	for read := true; ; {
+		n, err := t.master.Read(buf)
+		if n > 0 && read {
+			t.writing.Store(true)
+			_, failed := stdio.Out.Write(buf[:n])
+			read = failed == nil
+			t.copied.Add(int64(n))
+			t.writing.Store(false)
+		}
+		if err != nil {
+			return
+		}
+	}
+}
 
 // copyInput ends when stdin does. The processes read an end of file then, if stdin was no terminal.
 func (t *Terminal) copyInput() {
@@ -54,8 +73,7 @@ func (t *Terminal) copyInput() {
 	// An end of a file is there for all who read it, and one of a terminal for who reads it first. It is lost, too, when a
 	// program sets the terminal to another mode.
 	for pause := endPause; ; pause = min(2*pause, endPauseMost) {
-		// In the middle of a line the first one only ends the line.
-		if _, err := t.master.Write([]byte{endOfFile, endOfFile}); err != nil {
+		if err := t.endInput(); err != nil {
 			return
 		}
 		select {
@@ -64,6 +82,17 @@ func (t *Terminal) copyInput() {
 		case <-time.After(pause):
 		}
 	}
+}
+
+// endInput writes the character that ends the input of a terminal (VEOF of termios(3)), which it is in canonical mode alone.
+func (t *Terminal) endInput() error {
+	attr, err := unix.IoctlGetTermios(int(t.master.Fd()), unix.TCGETS)
+	if err != nil || attr.Lflag&unix.ICANON == 0 {
+		return err
+	}
+	// In the middle of a line the first one only ends the line.
+	_, err = t.master.Write([]byte{attr.Cc[unix.VEOF], attr.Cc[unix.VEOF]})
+	return err
 }
 
 // endPause and endPauseMost are the least and the most between two ends of the input.
@@ -109,15 +138,27 @@ func (t *Terminal) Resize() {
 	}
 }
 
-// drainWait is how long output may still come after the process has ended: others that it has left behind may hold
-// the terminal open.
-const drainWait = time.Second
+// drainWait is how long no output may come after the process has ended, and drainMost how many bytes are waited for, more
+// than a pty holds: others that the process has left behind may hold the terminal open, and go on writing.
+const (
+	drainWait = time.Second
+	drainMost = 1 << 20
+)
 
-// Close gives the caller its terminal back, after the process has ended.
+// Close gives the caller its terminal back, after the process has ended and its output, which may have a slow reader, is
+// written.
 func (t *Terminal) Close() {
-	select {
-	case <-t.output:
-	case <-time.After(drainWait):
+	for begin, last := t.copied.Load(), int64(-1); ; {
+		select {
+		case <-t.output:
+		case <-time.After(drainWait):
+			now := t.copied.Load()
+			if t.writing.Load() || now != last && now-begin < drainMost {
+				last = now
+				continue
+			}
+		}
+		break
 	}
 	if t.saved != nil {
 		_ = unix.IoctlSetTermios(int(os.Stdin.Fd()), unix.TCSETS, t.saved)
