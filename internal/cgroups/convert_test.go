@@ -47,12 +47,12 @@ func TestConvertRefusals(t *testing.T) {
 	}
 }
 
-// Zeros are what engines write for what they were not asked for.
+// Zeros are what engines write for what they were not asked for. A swappiness of 0 is one.
 func TestConvertZeros(t *testing.T) {
 	zeros := &specs.LinuxResources{
 		Memory: &specs.LinuxMemory{
 			Limit: ptr(int64(0)), Swap: ptr(int64(0)), Reservation: ptr(int64(0)), Kernel: ptr(int64(0)), KernelTCP: ptr(int64(0)), //nolint:staticcheck // deprecated, not gone
-			Swappiness: ptr(uint64(0)), DisableOOMKiller: ptr(false), UseHierarchy: ptr(false), CheckBeforeUpdate: ptr(false),
+			DisableOOMKiller: ptr(false), UseHierarchy: ptr(false), CheckBeforeUpdate: ptr(false),
 		},
 		CPU:     &specs.LinuxCPU{Shares: ptr(uint64(0)), Quota: ptr(int64(0)), Period: ptr(uint64(0)), RealtimeRuntime: ptr(int64(0)), RealtimePeriod: ptr(uint64(0))},
 		BlockIO: &specs.LinuxBlockIO{Weight: ptr(uint16(0)), LeafWeight: ptr(uint16(0))},
@@ -66,6 +66,10 @@ func TestConvertZeros(t *testing.T) {
 	}
 	if limited(zeros) {
 		t.Errorf("zeros count as limits: %v", controllersOf(zeros))
+	}
+	zeros.Memory.Swappiness = ptr(uint64(0))
+	if !limited(zeros) {
+		t.Error("a swappiness of 0 does not count as a limit")
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand"
 	"os"
 	"os/exec"
 	"runtime"
@@ -351,5 +352,29 @@ func TestKernelProfiles(t *testing.T) {
 	out, _ := o.run(t)
 	if want := fmt.Sprintf("1000: %d %d\n", uintptr(math.MaxUint64), unix.ENOSYS); out != want {
 		t.Errorf("a call to come: %q, want %q", out, want)
+	}
+}
+
+// The kernel comes to the same as the profile says, for many rules on few calls.
+func TestKernelMixedRules(t *testing.T) {
+	own, _ := native(runtime.GOARCH)
+	random := rand.New(rand.NewSource(5))
+	for range 4 {
+		o, want := order{Profile: mixed(random)}, ""
+		for range 300 {
+			d := data{number: unix.SYS_GETPPID, arch: auditArch[own]}
+			for i := range 2 {
+				d.args[i] = uint64(random.Intn(5))<<32 | uint64(random.Intn(210))
+			}
+			o.Calls = append(o.Calls, []uintptr{unix.SYS_GETPPID, uintptr(d.args[0]), uintptr(d.args[1])})
+			value, errno := uintptr(os.Getpid()), uint32(0)
+			if r := evaluate(o.Profile, runtime.GOARCH, &d); r != unix.SECCOMP_RET_ALLOW {
+				value, errno = math.MaxUint64, r&unix.SECCOMP_RET_DATA
+			}
+			want += fmt.Sprintf("%d: %d %d\n", unix.SYS_GETPPID, value, errno)
+		}
+		if out, state := o.run(t); out != want {
+			t.Errorf("%v: %s\nwant %s", state, out, want)
+		}
 	}
 }
