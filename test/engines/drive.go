@@ -76,7 +76,7 @@ func (e *engine) script(name, file, runtimePath string) result {
 		testscript.RunT(t, testscript.Params{
 			Files:               []string{file},
 			RequireExplicitExec: true,
-			Deadline:            time.Now().Add(scriptLimit),
+			Deadline:            time.Now().Add(rig.Scale(scriptLimit)),
 			Setup: func(env *testscript.Env) error {
 				env.Vars = append(env.Vars, e.environ()...)
 				env.Setenv("RUNTIME", runtimePath)

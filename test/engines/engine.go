@@ -6,8 +6,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
+
+	"mydocker/test/rig"
 )
 
 // engine is how an engine is set up and talked to. RUNTIME in its files is replaced by the path of the runtime.
@@ -66,12 +69,15 @@ func (e *engine) lookUp(program string) string {
 	return ""
 }
 
-// shell prepares a command that may not take longer than two minutes.
+// shell prepares a command that may not take longer than two minutes, which SLOW in the environment stretches.
 func (e *engine) shell(text string) *exec.Cmd {
-	cmd := exec.Command("timeout", "-k", "5", "120", "sh", "-c", text)
+	cmd := exec.Command("timeout", "-k", "5", seconds(2*time.Minute), "sh", "-c", text)
 	cmd.Env = e.environ()
 	return cmd
 }
+
+// seconds is a time for timeout(1), stretched.
+func seconds(d time.Duration) string { return strconv.Itoa(int(rig.Scale(d).Seconds())) }
 
 func (e *engine) environ() []string {
 	return []string{
@@ -162,7 +168,7 @@ func (e *engine) configure(runtimePath string) error {
 	if err := errors.Join(writeImage("/run/image.tar", imageName, "sh"), writeImage("/run/pause.tar", pauseName, "sleep", "infinity")); err != nil {
 		return err
 	}
-	wrapper := fmt.Sprintf("#!/bin/sh\nexport CRI_CONFIG_FILE=/run/crictl.yaml\nexec timeout --foreground -k 5 ${LIMIT:-60} %s \"$@\"\n", e.lookUp(e.client[1]))
+	wrapper := fmt.Sprintf("#!/bin/sh\nexport CRI_CONFIG_FILE=/run/crictl.yaml\nexec timeout --foreground -k 5 ${LIMIT:-%s} %s \"$@\"\n", seconds(time.Minute), e.lookUp(e.client[1]))
 	// A CRIU beside what was built, for kernels that Debian's is too old for, goes before it.
 	if criu := filepath.Join(builtDir(), "criu"); exists(criu) {
 		if err := os.Symlink(criu, "/run/bin/criu"); err != nil {
