@@ -3,7 +3,7 @@
 // A filter first compares the architecture of the call, the machine's own first. For each architecture the numbers
 // from 0 to 2³²-1 are cut into ranges that are treated alike, and a balanced tree of comparisons leads to the range:
 // some six comparisons where a chain has hundreds. At a leaf stands the action, or the rules that look at arguments,
-// one after the other, then what applies when none matches.
+// one after the other, those with a value each as a tree, then what applies when none matches.
 //
 // What applies to a call, in this order:
 //   - the rule without arguments that names it, if its action is not the default one: the first of several;
