@@ -39,8 +39,17 @@ func cgroupPaths(v *victim) {
 	if !v.up("sleep") {
 		return
 	}
-	defer os.Remove("/sys/fs/cgroup/unified/" + v.id)
-	defer v.remove()
+	// The cgroup above the container's stays, in each hierarchy.
+	defer func() {
+		v.remove()
+		above, err := filepath.Glob("/sys/fs/cgroup/*/" + v.id)
+		v.must(err)
+		for _, dir := range append(above, "/sys/fs/cgroup/"+v.id) {
+			if err := os.Remove(dir); !os.IsNotExist(err) {
+				v.must(err)
+			}
+		}
+	}()
 	for _, path := range []string{"..", "../..", "/../..", "pids:..", "memory:../..", "x/../../.."} {
 		r := v.exec([]string{"--cgroup", path}, "show", "/proc/self/cgroup")
 		if !r.failed() && !strings.Contains(r.out, v.id+"/below") {
