@@ -22,6 +22,16 @@ import (
 type Catcher struct {
 	read, write int
 	taken       []unix.Signal // caught and not yet asked for
+	ignored     []unix.Signal
+}
+
+// Ignored are the signals that the caller has set to be ignored. A program inherits that, and a shell then cannot even
+// trap them: a container's is to begin like any other.
+func (c *Catcher) Ignored() []unix.Signal {
+	if c == nil {
+		return nil
+	}
+	return c.ignored
 }
 
 // ErrAborted says that the command was told to end.
@@ -64,9 +74,10 @@ func Catch() (*Catcher, error) {
 			continue
 		}
 		set(s, &action, &old)
-		// What the caller has set to be ignored stays so, for the processes that are started too (nohup(1)).
+		// What the caller has set to be ignored stays so for the command (nohup(1)).
 		if old.handler == ignored {
 			set(s, &old, nil)
+			c.ignored = append(c.ignored, s)
 		}
 	}
 	return c, nil

@@ -304,6 +304,13 @@ func (s *spawn) exec() error {
 	if err != nil {
 		return err
 	}
+	if list := s.Catcher.Ignored(); len(list) > 0 {
+		byDefault := new([4]uint64) // struct sigaction
+		s.keep = append(s.keep, byDefault)
+		for _, sig := range list {
+			s.call("reset signal", unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(byDefault)), 0, unsafe.Sizeof(*mask))
+		}
+	}
 	s.call("unblock signals", unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(mask)), 0, unsafe.Sizeof(*mask))
 	s.call("execute "+s.Exe.Name(), unix.SYS_EXECVEAT, uintptr(len(s.Files)), empty, args, env, unix.AT_EMPTY_PATH)
 	return nil
