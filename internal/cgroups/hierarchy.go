@@ -15,9 +15,9 @@ type Hierarchy struct {
 	Mount       string   `json:"mount"`                 // where it is mounted
 	Path        string   `json:"path"`                  // the container's cgroup, relative to Mount, begins with /
 
-	fresh bool   // made by this process
-	extra int    // how many of the cgroups above it were
-	own   string // the caller's cgroup in it, as /proc/self/cgroup has it
+	fresh     bool   // made by this process
+	madeAbove int    // how many of the cgroups above it were
+	own       string // the caller's cgroup in it, as /proc/self/cgroup has it
 }
 
 func (h *Hierarchy) dir() string { return h.Mount + h.Path }

@@ -2,6 +2,7 @@ package cgroups
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -17,6 +18,24 @@ func parseList(s string) (string, error) {
 		return "", nil
 	}
 	var b strings.Builder
+	err := eachItem(s, func(from, to int, ranged bool) {
+		if b.Len() > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(strconv.Itoa(from))
+		if ranged {
+			b.WriteByte('-')
+			b.WriteString(strconv.Itoa(to))
+		}
+	})
+	if err != nil {
+		return "", err
+	}
+	return b.String(), nil
+}
+
+// eachItem calls f for each number, and range of numbers with its ends, of a list.
+func eachItem(s string, f func(from, to int, ranged bool)) error {
 	for item := range strings.SplitSeq(s, ",") {
 		item = strings.TrimSpace(item)
 		first, last, ranged := strings.Cut(item, "-")
@@ -26,18 +45,35 @@ func parseList(s string) (string, error) {
 			to, err = listed(last)
 		}
 		if err != nil || to < from {
-			return "", fmt.Errorf("invalid list %q: %q is neither a number nor a range", s, item)
+			return fmt.Errorf("invalid list %q: %q is neither a number nor a range", s, item)
 		}
-		if b.Len() > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(strconv.Itoa(from))
-		if ranged {
-			b.WriteByte('-')
-			b.WriteString(strconv.Itoa(to))
+		f(from, to, ranged)
+	}
+	return nil
+}
+
+// notIn finds a number of one list that is not in the other. Of an empty other one nothing is known.
+func notIn(given, have string) (int, bool) {
+	if given == "" || have == "" {
+		return 0, false
+	}
+	there := numbersOf(have)
+	for _, n := range numbersOf(given) {
+		if !slices.Contains(there, n) {
+			return n, true
 		}
 	}
-	return b.String(), nil
+	return 0, false
+}
+
+// numbersOf are the numbers of a list that is valid.
+func numbersOf(list string) (all []int) {
+	_ = eachItem(list, func(from, to int, _ bool) {
+		for n := from; n <= to; n++ {
+			all = append(all, n)
+		}
+	})
+	return all
 }
 
 func listed(s string) (int, error) {

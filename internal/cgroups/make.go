@@ -71,7 +71,7 @@ func (c *Cgroup) Undo() {
 }
 
 func (h *Hierarchy) removeAbove() {
-	for p, n := parent(h.Path), h.extra; n > 0 && p != "/"; p, n = parent(p), n-1 {
+	for p, n := parent(h.Path), h.madeAbove; n > 0 && p != "/"; p, n = parent(p), n-1 {
 		if err := unix.Rmdir(h.Mount + p); err != nil {
 			return
 		}
@@ -85,7 +85,7 @@ func (c *Cgroup) makeIn(h *Hierarchy) error {
 	if err != nil {
 		return err
 	}
-	h.fresh, h.extra = made > 0, max(made-1, 0)
+	h.fresh, h.madeAbove = made > 0, max(made-1, 0)
 	switch {
 	case c.saved.Layout == V2:
 		err = c.enableControllers(h)

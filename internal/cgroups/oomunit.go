@@ -38,8 +38,10 @@ func (c *Cgroup) FollowOOM() func() (kills, limit uint64, err error) {
 		_ = f.Close()
 		<-w.done
 		// The kernel tells of a change after a while, which can be too late: systemd looks before it removes the cgroup.
-		if killed, _ := c.killedForMemory(); killed {
-			w.kills = max(w.kills, 1)
+		if w.kills == 0 {
+			if killed, _ := c.killedForMemory(); killed {
+				w.kills = 1
+			}
 		}
 		return w.kills, w.limit, nil
 	}

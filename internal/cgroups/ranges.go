@@ -3,8 +3,6 @@ package cgroups
 import (
 	"errors"
 	"fmt"
-	"slices"
-	"strconv"
 	"strings"
 
 	lib "github.com/opencontainers/cgroups"
@@ -69,34 +67,4 @@ func (c *Cgroup) available(file, possible string) string {
 	}
 	have, _ := readFile(possible)
 	return have
-}
-
-// notIn finds a number of one list that is not in the other. Of an empty other one nothing is known.
-func notIn(given, have string) (int, bool) {
-	if given == "" || have == "" {
-		return 0, false
-	}
-	there := numbersOf(have)
-	for _, n := range numbersOf(given) {
-		if !slices.Contains(there, n) {
-			return n, true
-		}
-	}
-	return 0, false
-}
-
-// numbersOf are the numbers of a list that is valid.
-func numbersOf(list string) (all []int) {
-	for item := range strings.SplitSeq(list, ",") {
-		first, last, ranged := strings.Cut(item, "-")
-		from, _ := strconv.Atoi(first)
-		to := from
-		if ranged {
-			to, _ = strconv.Atoi(last)
-		}
-		for n := from; n <= to; n++ {
-			all = append(all, n)
-		}
-	}
-	return all
 }

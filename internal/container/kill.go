@@ -71,10 +71,10 @@ func (c *Container) signalRest(sig unix.Signal, status string) error {
 	} else {
 		err = kill()
 	}
-	if err != nil && fault.Of(err).Code == "" {
+	if err != nil {
 		return fault.New(fault.Cgroup, "", err)
 	}
-	return err
+	return nil
 }
 
 func (c *Container) hasProcesses() bool {

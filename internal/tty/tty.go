@@ -148,19 +148,25 @@ const (
 // Close gives the caller its terminal back, after the process has ended and its output, which may have a slow reader, is
 // written.
 func (t *Terminal) Close() {
-	for begin, last := t.copied.Load(), int64(-1); ; {
-		select {
-		case <-t.output:
-		case <-time.After(drainWait):
-			now := t.copied.Load()
-			if t.writing.Load() || now != last && now-begin < drainMost {
-				last = now
-				continue
-			}
-		}
-		break
-	}
+	t.drain()
 	if t.saved != nil {
 		_ = unix.IoctlSetTermios(int(os.Stdin.Fd()), unix.TCSETS, t.saved)
+	}
+}
+
+// drain waits for the output. The first wait is not counted: the copy may not have had its turn yet.
+func (t *Terminal) drain() {
+	begin := t.copied.Load()
+	for last := int64(-1); ; {
+		select {
+		case <-t.output:
+			return
+		case <-time.After(drainWait):
+		}
+		now := t.copied.Load()
+		if !t.writing.Load() && (now == last || now-begin >= drainMost) {
+			return
+		}
+		last = now
 	}
 }

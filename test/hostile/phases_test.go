@@ -1,6 +1,7 @@
 package hostile
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -26,7 +27,7 @@ func killedIn(phase string) func(*faults) {
 		if phase != "startContainer" {
 			hook = specs.Hook{Path: filepath.Join(binaries.Dir, "attacker"), Args: []string{"attacker", "hold", begun, proceed}}
 		}
-		f.spec.Hooks = hooksIn(phase, hook)
+		f.spec.Hooks = f.hooksIn(phase, hook)
 		f.writeSpec()
 		defer func() {
 			f.spec.Hooks = nil
@@ -83,21 +84,11 @@ func (f *faults) killOne(command int, ofInit bool) error {
 	return unix.ESRCH
 }
 
-func hooksIn(phase string, hook specs.Hook) *specs.Hooks {
-	h, one := &specs.Hooks{}, []specs.Hook{hook}
-	switch phase {
-	case "prestart":
-		h.Prestart = one //nolint:staticcheck // deprecated, and there
-	case "createRuntime":
-		h.CreateRuntime = one
-	case "createContainer":
-		h.CreateContainer = one
-	case "startContainer":
-		h.StartContainer = one
-	case "poststart":
-		h.Poststart = one
-	case "poststop":
-		h.Poststop = one
-	}
+// hooksIn are hooks with one in a phase, which is named as in config.json.
+func (f *faults) hooksIn(phase string, hook specs.Hook) *specs.Hooks {
+	b, err := json.Marshal(map[string][]specs.Hook{phase: {hook}})
+	f.must(err)
+	h := &specs.Hooks{}
+	f.must(json.Unmarshal(b, h))
 	return h
 }
