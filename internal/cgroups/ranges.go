@@ -19,9 +19,9 @@ func (c *Cgroup) outOfRange() (wrong []error) {
 			wrong = append(wrong, fault.New(fault.Cgroup, resourcesField+field, fmt.Errorf(format, args...)))
 		}
 	}
-	// Documentation/scheduler/sched-bwc.rst, in microseconds.
+	// Documentation/scheduler/sched-bwc.rst, in microseconds. Systemd is given the quota in hundredths of a CPU, rounded up.
 	const least, most = 1000, 1000000
-	refuse(r.CpuQuota > 0 && r.CpuQuota < least, "cpu.quota", "the kernel refuses a quota of %d microseconds: the least is %d", r.CpuQuota, least)
+	refuse(r.CpuQuota > 0 && r.CpuQuota < least && c.saved.Unit == nil, "cpu.quota", "the kernel refuses a quota of %d microseconds: the least is %d", r.CpuQuota, least)
 	refuse(r.CpuPeriod != 0 && (r.CpuPeriod < least || r.CpuPeriod > most), "cpu.period",
 		"the kernel refuses a period of %d microseconds: it may be %d to %d", r.CpuPeriod, least, most)
 	if c.saved.Layout == V1 {
