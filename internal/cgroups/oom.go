@@ -102,15 +102,14 @@ func (c *Cgroup) Explain(err error) error {
 // WatchOOM reports each time that the kernel kills for want of memory. The channel is closed once all are reported: when
 // end is closed, the cgroup is gone, or ctx ends.
 func (c *Cgroup) WatchOOM(ctx context.Context, end <-chan struct{}) (<-chan struct{}, error) {
-	h := c.hierarchy("memory")
-	if h == nil {
+	if c.hierarchy("memory") == nil {
 		return nil, fault.New(fault.Unsupported, "", errNoMemory)
 	}
-	watch := watchEventfd
+	follow, watch := c.followEventfd, watchEventfd
 	if c.saved.Layout == V2 {
-		watch = watchInotify
+		follow, watch = c.followInotify, watchInotify
 	}
-	f, err := watch(h.dir())
+	f, err := watch(c.hierarchy("memory").dir())
 	if err != nil {
 		return nil, fault.New(fault.Cgroup, "", fmt.Errorf("watch for OOM kills: %w", err))
 	}
@@ -119,63 +118,40 @@ func (c *Cgroup) WatchOOM(ctx context.Context, end <-chan struct{}) (<-chan stru
 		_ = f.Close()
 		return nil, err
 	}
-	r := &oomReporter{c: c, file: f, seen: seen, events: make(chan struct{})}
+	r := &oomReporter{seen: seen, events: make(chan struct{})}
 	done := make(chan struct{})
 	go func() {
+		deadline := time.Now
 		select {
 		case <-end:
+			deadline = c.lastOOM
 		case <-ctx.Done():
 		case <-done:
 		}
-		_ = f.SetReadDeadline(time.Now())
+		_ = f.SetReadDeadline(deadline())
 	}()
 	go func() {
 		defer close(r.events)
 		defer f.Close()
 		defer close(done)
-		if r.follow(ctx) {
-			r.last(ctx)
-		}
+		follow(f, func(kills uint64) bool { return r.report(ctx, kills) })
 	}()
 	return r.events, nil
 }
 
-// oomReporter has what is known of kills for want of memory, and what of it is reported.
+// lastOOM is until when there may be news of kills if the container's process ends now. The v2 cgroup of a unit is removed
+// a moment later, and only then is all known.
+func (c *Cgroup) lastOOM() time.Time {
+	if c.saved.Unit == nil || c.saved.Layout != V2 {
+		return time.Now()
+	}
+	return time.Now().Add(lastWord)
+}
+
+// oomReporter has what of the kills for want of memory is reported.
 type oomReporter struct {
-	c      *Cgroup
-	file   *os.File // the notifications
-	seen   uint64   // kills
+	seen   uint64 // kills
 	events chan struct{}
-}
-
-// follow reads notifications until there are no more, or ctx ends: then it returns false. Each says that something may have
-// happened, the counter how often. On v1 a notification comes before the kill is counted, so that it stands for itself;
-// the one that comes when the cgroup is removed does not.
-func (r *oomReporter) follow(ctx context.Context) bool {
-	buf := make([]byte, 4096)
-	for {
-		if _, err := r.file.Read(buf); err != nil || !r.c.Exists() {
-			return true
-		}
-		now := r.seen + 1
-		if r.c.saved.Layout == V2 {
-			var err error
-			if now, err = r.c.oomKills(); err != nil {
-				return true
-			}
-		}
-		if !r.report(ctx, now) {
-			return false
-		}
-	}
-}
-
-// last reports what no notification has told of: the kernel may delay those of v2 until the processes have ended.
-func (r *oomReporter) last(ctx context.Context) {
-	kills, _, err := r.c.PastOOM()
-	if err == nil {
-		r.report(ctx, kills)
-	}
 }
 
 // report sends an event for each kill that is new. false says that ctx has ended.
@@ -188,6 +164,25 @@ func (r *oomReporter) report(ctx context.Context, kills uint64) bool {
 		}
 	}
 	return true
+}
+
+// followEventfd reports the number of kills whenever it is larger, until there are no notifications any more or report
+// returns false. A notification comes before the kill is counted, so that it stands for itself; the one that comes when
+// the cgroup is removed does not.
+func (c *Cgroup) followEventfd(f *os.File, report func(kills uint64) bool) {
+	kills, _ := c.oomKills()
+	buf := make([]byte, 8)
+	for {
+		if _, err := f.Read(buf); err != nil || !c.Exists() {
+			break
+		}
+		if kills++; !report(kills) {
+			return
+		}
+	}
+	if kills, _, err := c.OOM(); err == nil {
+		report(kills)
+	}
 }
 
 // watchEventfd asks the v1 memory controller for notifications (kernel, cgroup-v1/memory.rst, "OOM Control").

@@ -144,20 +144,18 @@ func ownDevices() {
 
 // answered runs what waits for systemd, which the library does without limit. The call that is not answered is left
 // behind: the program is about to end.
-func (c *Cgroup) answered(do string, f func() error) error { return c.answeredIn(answerWait, do, f) }
-
-func (c *Cgroup) answeredIn(wait time.Duration, do string, f func() error) error {
+func (c *Cgroup) answered(do string, f func() error) error {
 	if c.saved.Unit == nil {
 		return f()
 	}
-	silence := fault.Hint(fault.New(fault.Timeout, "", fmt.Errorf("%s systemd unit %s: no answer on D-Bus in %s", do, c.saved.Unit, wait)),
+	silence := fault.Hint(fault.New(fault.Timeout, "", fmt.Errorf("%s systemd unit %s: no answer on D-Bus in %s", do, c.saved.Unit, answerWait)),
 		"see whether `systemctl status` answers")
 	if silent.Load() {
 		return silence
 	}
 	done := make(chan error, 1)
 	go func() { done <- f() }()
-	timer := time.NewTimer(wait)
+	timer := time.NewTimer(answerWait)
 	defer timer.Stop()
 	select {
 	case err := <-done:

@@ -63,7 +63,7 @@ func (c *Container) endWith(code *int) *End {
 	e := &End{ExitCode: code}
 	oom := c.oom
 	if cg := c.cgroup(); cg != nil && oom == nil {
-		oom = cg.PastOOM
+		oom = cg.OOM
 	}
 	if oom == nil {
 		return e
