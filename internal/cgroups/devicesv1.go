@@ -25,7 +25,7 @@ func (s *ruleset) writeRules(dir string) error {
 // changeRules brings the rules of a v1 cgroup, in which there may be processes, to s. What is allowed before and after is
 // so all the time, unless it is by other rules: the kernel does not tell what it denies where all else is allowed.
 func (s *ruleset) changeRules(dir string) error {
-	list, err := readFile(dir + "/devices.list")
+	list, err := readLines(dir + "/devices.list")
 	if err != nil {
 		return err
 	}

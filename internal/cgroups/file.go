@@ -39,9 +39,15 @@ func write(fd int, path, data string) error {
 
 func writeFile(path, data string) error { return rawfile.Write(path, []byte(data)) }
 
-// readFile returns the content without the newline at its end.
+// readFile returns the content of a file of a single record without the newline at its end.
 func readFile(path string) (string, error) {
 	var room [512]byte
-	b, err := rawfile.Append(room[:0], path)
+	b, err := rawfile.AppendRecord(room[:0], path)
+	return strings.TrimSuffix(string(b), "\n"), err
+}
+
+// readLines is readFile for a file of many records.
+func readLines(path string) (string, error) {
+	b, err := rawfile.Read(path)
 	return strings.TrimSuffix(string(b), "\n"), err
 }

@@ -116,7 +116,7 @@ func parseOwn(text string) []Hierarchy {
 }
 
 func readMounts() ([]Hierarchy, error) {
-	text, err := readFile("/proc/self/mountinfo")
+	text, err := readLines("/proc/self/mountinfo")
 	if err != nil {
 		return nil, err
 	}

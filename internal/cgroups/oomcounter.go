@@ -83,10 +83,15 @@ func (o *oomCounter) look(events []byte) bool {
 			o.atEnd(above)
 			return false
 		}
-		// What is counted in between may be in one of them only.
+		// What is counted in between may be in one of them only, and the kernel counts a kill from the cgroup upwards.
 		if again := o.killsAbove(); !slices.Equal(above, again) {
 			above = again
 			continue
+		}
+		for i, counted := range o.above {
+			if counted != gone && above[i] != gone {
+				above[i] = max(above[i], counted+kills-o.kills)
+			}
 		}
 		o.kills, o.limit, o.above = kills, limit, above
 		return true

@@ -30,10 +30,10 @@ func (c *Cgroup) Pids() ([]int, error) {
 
 // processes appends those of the cgroup and of the cgroups below.
 func processes(pids []int, dir string) ([]int, error) {
-	text, err := readFile(dir + "/cgroup.procs")
+	text, err := readLines(dir + "/cgroup.procs")
 	if errors.Is(err, unix.EOPNOTSUPP) {
 		// A threaded cgroup has no processes of its own, its threads belong to some above (cgroups(7)).
-		text, err = readFile(dir + "/cgroup.threads")
+		text, err = readLines(dir + "/cgroup.threads")
 	}
 	if err != nil {
 		return nil, err

@@ -69,7 +69,7 @@ func (c *Cgroup) snapshot(r *specs.LinuxResources, devices bool) *snapshot {
 		read(c.main(), name)
 	}
 	if h := c.hierarchy("devices"); devices && h != nil && c.saved.Layout == V1 {
-		if value, err := readFile(h.dir() + "/devices.list"); err == nil {
+		if value, err := readLines(h.dir() + "/devices.list"); err == nil {
 			s.devices = &setting{h.dir(), "devices.list", value}
 		}
 	}

@@ -70,9 +70,9 @@ type record struct {
 
 // read reads state.json. A container whose directory has none is one that a create has just begun (or has died on).
 func (c *Container) read() error {
-	b, err := rawfile.Read(c.path(stateFile))
+	b, err := rawfile.AppendRecord(make([]byte, 0, 2048), c.path(stateFile))
 	if errors.Is(err, os.ErrNotExist) {
-		return fault.New(fault.NotFound, "", ErrNotExist)
+		return notFound()
 	}
 	if err != nil {
 		return fault.New(fault.StateDirectory, "", err)
@@ -205,7 +205,7 @@ func (p process) alive() bool {
 // stat reads the start time of a process, and whether it has ended and was not waited for.
 func stat(pid int) (start uint64, ended bool, err error) {
 	var room [1024]byte
-	b, err := rawfile.Append(room[:0], "/proc/"+strconv.Itoa(pid)+"/stat")
+	b, err := rawfile.AppendRecord(room[:0], "/proc/"+strconv.Itoa(pid)+"/stat")
 	if err != nil {
 		return 0, false, err
 	}

@@ -128,11 +128,7 @@ func (s *Store) Load(id string) (*Container, error) {
 		return nil, err
 	}
 	c := &Container{store: s, rec: record{ID: id}}
-	if err := c.open(); err != nil {
-		return nil, err
-	}
 	if err := c.read(); err != nil {
-		_ = c.dir.Close()
 		return nil, err
 	}
 	return c, nil
@@ -141,7 +137,7 @@ func (s *Store) Load(id string) (*Container, error) {
 func (c *Container) open() error {
 	dir, err := rawfile.Open(c.path(""), unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if errors.Is(err, os.ErrNotExist) {
-		return fault.Hint(fault.New(fault.NotFound, "", ErrNotExist), "`list` shows the containers of this --root")
+		return notFound()
 	}
 	if err != nil {
 		return fault.New(fault.StateDirectory, "", err)
@@ -150,10 +146,17 @@ func (c *Container) open() error {
 	return nil
 }
 
+func notFound() error {
+	return fault.Hint(fault.New(fault.NotFound, "", ErrNotExist), "`list` shows the containers of this --root")
+}
+
 // Close gives up the handle. The container stays.
 func (c *Container) Close() error {
 	if c.relay != nil {
 		c.relay.Close()
+	}
+	if c.dir == nil {
+		return nil
 	}
 	return c.dir.Close()
 }
@@ -161,6 +164,11 @@ func (c *Container) Close() error {
 // lock makes other commands that change the container wait. It is a lock on the open directory: it ends with the
 // process, however that ends.
 func (c *Container) lock(wait time.Duration) error {
+	if c.dir == nil {
+		if err := c.open(); err != nil {
+			return err
+		}
+	}
 	fd := int(c.dir.Fd())
 	deadline := time.Now().Add(wait)
 	said := func() {}
@@ -228,7 +236,6 @@ func (s *Store) List() ([]*State, error) {
 			continue
 		}
 		state, err := c.State()
-		_ = c.Close()
 		if err != nil {
 			logrus.Warnf("state of container %s: %v", e.Name(), err)
 			state = &State{Version: c.rec.Version, ID: e.Name(), Pid: c.rec.Init.Pid, Status: Running, Bundle: c.rec.Bundle, Rootfs: c.rec.Rootfs, Created: c.rec.Created}

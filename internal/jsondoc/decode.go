@@ -19,7 +19,7 @@ import (
 func Decode(b []byte, v any) error {
 	p := reflect.ValueOf(v)
 	fresh := reflect.New(p.Type().Elem())
-	d := decoder{b: b}
+	d := decoder{s: string(b)}
 	d.value(fresh.Elem(), 0)
 	d.space()
 	if d.unsure || d.at < len(b) {
@@ -29,9 +29,9 @@ func Decode(b []byte, v any) error {
 	return nil
 }
 
-// decoder is unsure from the first byte on that it leaves to encoding/json.
+// decoder is unsure from the first byte on that it leaves to encoding/json. The strings that it finds are parts of s.
 type decoder struct {
-	b      []byte
+	s      string
 	at     int
 	unsure bool
 }
@@ -40,8 +40,8 @@ type decoder struct {
 const maxDepth = 100
 
 func (d *decoder) space() {
-	for d.at < len(d.b) {
-		switch d.b[d.at] {
+	for d.at < len(d.s) {
+		switch d.s[d.at] {
 		case ' ', '\t', '\n', '\r':
 			d.at++
 		default:
@@ -53,10 +53,10 @@ func (d *decoder) space() {
 // next is the first byte that is no space, 0 at the end.
 func (d *decoder) next() byte {
 	d.space()
-	if d.unsure || d.at >= len(d.b) {
+	if d.unsure || d.at >= len(d.s) {
 		return 0
 	}
-	return d.b[d.at]
+	return d.s[d.at]
 }
 
 // take consumes c, which has to come.
@@ -69,7 +69,7 @@ func (d *decoder) take(c byte) {
 }
 
 func (d *decoder) literal(s string) bool {
-	if !strings.HasPrefix(string(d.b[d.at:min(len(d.b), d.at+len(s))]), s) {
+	if !strings.HasPrefix(d.s[d.at:], s) {
 		d.unsure = true
 		return false
 	}
@@ -145,50 +145,49 @@ func (d *decoder) boolean(v reflect.Value) {
 func (d *decoder) number() string {
 	d.space()
 	start := d.at
-	if d.at < len(d.b) && d.b[d.at] == '-' {
+	if d.at < len(d.s) && d.s[d.at] == '-' {
 		d.at++
 	}
 	first := d.at
-	for d.at < len(d.b) && d.b[d.at] >= '0' && d.b[d.at] <= '9' {
+	for d.at < len(d.s) && d.s[d.at] >= '0' && d.s[d.at] <= '9' {
 		d.at++
 	}
-	if d.at == first || d.b[first] == '0' && d.at > first+1 || d.at < len(d.b) && strings.IndexByte(".eE", d.b[d.at]) >= 0 {
+	if d.at == first || d.s[first] == '0' && d.at > first+1 || d.at < len(d.s) && strings.IndexByte(".eE", d.s[d.at]) >= 0 {
 		d.unsure = true
 		return ""
 	}
-	return string(d.b[start:d.at])
+	return d.s[start:d.at]
 }
 
 // raw is a string without its quotes; plain tells that it has no escapes.
-func (d *decoder) raw() (s []byte, plain bool) {
+func (d *decoder) raw() (s string, plain bool) {
 	d.take('"')
-	start, plain := d.at, true
-	for ; d.at < len(d.b) && !d.unsure; d.at++ {
-		switch c := d.b[d.at]; {
+	plain = true
+	for i := d.at; i < len(d.s) && !d.unsure; i++ {
+		switch c := d.s[i]; {
 		case c == '"':
-			d.at++
-			return d.b[start : d.at-1], plain
+			s, d.at = d.s[d.at:i], i+1
+			return s, plain
 		case c == '\\':
 			plain = false
-			d.at++
+			i++
 		case c < ' ':
 			d.unsure = true
 		}
 	}
 	d.unsure = true
-	return nil, false
+	return "", false
 }
 
 func (d *decoder) str() string {
 	start := d.at
-	b, plain := d.raw()
-	if d.unsure || !utf8.Valid(b) {
+	s, plain := d.raw()
+	if d.unsure || !utf8.ValidString(s) {
 		d.unsure = true
 		return ""
 	}
-	s := string(b)
 	if !plain {
-		if err := json.Unmarshal(d.b[start:d.at], &s); err != nil {
+		if err := json.Unmarshal([]byte(d.s[start:d.at]), &s); err != nil {
 			d.unsure = true
 		}
 	}
@@ -198,6 +197,7 @@ func (d *decoder) str() string {
 // object decodes the fields of a struct.
 func (d *decoder) object(v reflect.Value, depth int) {
 	var seen uint64
+	next := 0
 	d.take('{')
 	for first := true; d.member(first, '}'); first = false {
 		d.space()
@@ -209,7 +209,11 @@ func (d *decoder) object(v reflect.Value, depth int) {
 		if d.unsure {
 			return
 		}
-		f, n := field(v, string(key), 0)
+		f, n := follows(v, key, next)
+		if n < 0 {
+			f, n = field(v, key, 0)
+		}
+		next = n + 1
 		switch {
 		case n < 0:
 			d.skip(depth + 1)
@@ -239,6 +243,18 @@ func (d *decoder) member(first bool, end byte) bool {
 		d.unsure = true
 	}
 	return !d.unsure
+}
+
+// follows is the field with this number if it has that name: most documents have the order of the type. One with an
+// embedded type, which comes first, has other numbers.
+func follows(v reflect.Value, key string, n int) (reflect.Value, int) {
+	if n < v.NumField() {
+		f := v.Type().Field(n)
+		if jsonName(&f) == key && !v.Type().Field(0).Anonymous {
+			return v.Field(n), n
+		}
+	}
+	return reflect.Value{}, -1
 }
 
 // field finds a field by its name in JSON, and its number among the fields; -1 when there is none. A field whose name
@@ -327,8 +343,8 @@ func (d *decoder) skip(depth int) {
 	switch d.next() {
 	case '"':
 		start := d.at
-		if b, plain := d.raw(); !plain || !utf8.Valid(b) {
-			if d.unsure || !json.Valid(d.b[start:d.at]) {
+		if s, plain := d.raw(); !plain || !utf8.ValidString(s) {
+			if d.unsure || !json.Valid([]byte(d.s[start:d.at])) {
 				d.unsure = true
 			}
 		}
@@ -353,9 +369,9 @@ func (d *decoder) skip(depth int) {
 		d.literal("null")
 	default:
 		start := d.at
-		for d.at < len(d.b) && strings.IndexByte("+-.eE0123456789", d.b[d.at]) >= 0 {
+		for d.at < len(d.s) && strings.IndexByte("+-.eE0123456789", d.s[d.at]) >= 0 {
 			d.at++
 		}
-		d.unsure = d.unsure || !json.Valid(d.b[start:d.at])
+		d.unsure = d.unsure || !json.Valid([]byte(d.s[start:d.at]))
 	}
 }

@@ -50,7 +50,7 @@ func TestDecode(t *testing.T) {
 			t.Fatal(err)
 		}
 		compare(t, b)
-		d := decoder{b: b}
+		d := decoder{s: string(b)}
 		var spec specs.Spec
 		if err := Decode(b, &spec); err != nil {
 			t.Fatal(err)

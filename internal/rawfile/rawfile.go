@@ -34,7 +34,13 @@ func open(path string, flags int, mode uint32) (int, error) {
 func Read(path string) ([]byte, error) { return Append(make([]byte, 0, 2048), path) }
 
 // Append adds a whole file to b, which saves memory where b has room for it.
-func Append(b []byte, path string) ([]byte, error) {
+func Append(b []byte, path string) ([]byte, error) { return read(b, path, false) }
+
+// AppendRecord is Append for a file of a disk, or one of the kernel's of a single record: a read that leaves room in b has
+// come to its end.
+func AppendRecord(b []byte, path string) ([]byte, error) { return read(b, path, true) }
+
+func read(b []byte, path string, record bool) ([]byte, error) {
 	fd, err := open(path, unix.O_RDONLY, 0)
 	if err != nil {
 		return nil, err
@@ -51,10 +57,10 @@ func Append(b []byte, path string) ([]byte, error) {
 		if err != nil {
 			return nil, &os.PathError{Op: "read", Path: path, Err: err}
 		}
-		if n == 0 {
+		b = b[:len(b)+n]
+		if n == 0 || record && len(b) < cap(b) {
 			return b, nil
 		}
-		b = b[:len(b)+n]
 	}
 }
 
