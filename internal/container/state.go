@@ -70,7 +70,8 @@ type record struct {
 
 // read reads state.json. A container whose directory has none is one that a create has just begun (or has died on).
 func (c *Container) read() error {
-	b, err := rawfile.AppendRecord(make([]byte, 0, 2048), c.path(stateFile))
+	var room [4096]byte
+	b, err := rawfile.AppendRecord(room[:0], c.path(stateFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return notFound()
 	}
