@@ -184,14 +184,6 @@ func app(args []string) *cli.Command {
 	return root
 }
 
-func unknownCommand(root *cli.Command, asked string) error {
-	err := fault.New(fault.Usage, "", fmt.Errorf("No help topic for '%s'", asked))
-	if like := cli.SuggestCommand(root.Commands, asked); like != "" {
-		err = fault.Hint(err, "perhaps you mean `"+like+"`")
-	}
-	return &status{code: 3, err: err}
-}
-
 func commandNames() []string {
 	return []string{
 		"check", "checkpoint", "completion", "create", "delete", "events", "exec", "explain", "features", "kill", "list", "pause", "ps",
