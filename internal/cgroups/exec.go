@@ -90,10 +90,11 @@ func (c *Cgroup) execJoin(h *Hierarchy, pid int, paths map[string]string) error 
 	return nil
 }
 
-// startDir returns the v2 cgroup for a further process: the container's, or init's if no process may be in that.
+// startDir returns the v2 cgroup for a further process: the container's, or init's if no process may be in that, or it is
+// gone since init has left it.
 func (c *Cgroup) startDir() string {
 	dir := c.main().dir()
-	if shared(dir) {
+	if shared(dir) || !c.Exists() {
 		if own, err := c.initDir(); err == nil {
 			return own
 		}
@@ -123,7 +124,7 @@ func (c *Cgroup) ExecDir(sub []string) (*os.File, error) {
 	}
 	f, err := openDirectory(dir)
 	if err != nil {
-		return nil, fault.New(fault.Cgroup, "", fmt.Errorf("adding pid to cgroup: %w", err))
+		return nil, fault.New(fault.Cgroup, "", fmt.Errorf("adding pid of the process to cgroups: %w", err))
 	}
 	return f, nil
 }

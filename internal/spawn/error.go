@@ -42,7 +42,7 @@ func (s *spawn) cloneError(errno syscall.Errno) error {
 		// These the kernel has for the cgroup alone (clone(2)).
 		switch errno {
 		case unix.EBUSY, unix.EOPNOTSUPP, unix.EACCES, unix.ENODEV:
-			e.Op = "clone into cgroup " + s.Cgroup.Name()
+			e.Op = "adding pid of the process to cgroups: clone into " + s.Cgroup.Name()
 			err := fault.New(fault.Cgroup, "linux.cgroupsPath", e)
 			if errno == unix.EBUSY {
 				return fault.Hint(err, "a cgroup that hands controllers on to its children (cgroup.subtree_control) cannot hold processes itself")
