@@ -134,13 +134,16 @@ bench: mydocker
 	$(GO) run ./bench -mydocker $(abspath $(OUT)) $(BENCHFLAGS)
 
 # The integration suite of runc, from a checkout of it at SUITE, run against mydocker, and against CONTROL if that is given.
-# FILES are names of bats files; without, all.
-SUITE   ?=
-CONTROL ?=
-FILES   ?=
+# FILES are names of bats files; without, all. MODE is host, or that of a guest, whose image has a C compiler for some tests.
+SUITE     ?=
+CONTROL   ?=
+FILES     ?=
+MODE      ?= host
+COMPAT_VM ?= /var/tmp/mydocker-vm-compat
 .PHONY: test-compat
 test-compat: mydocker
-	SUITE=$(SUITE) RUNTIME=$(abspath $(OUT)) CONTROL=$(CONTROL) test/compat/run $(FILES)
+	[ $(MODE) = host ] || VM_EXTRA_PACKAGES='gcc libc6-dev' test/vm/build-image $(COMPAT_VM)
+	VM_IMAGE_DIR=$(COMPAT_VM) MODE=$(MODE) SUITE=$(SUITE) RUNTIME=$(abspath $(OUT)) CONTROL=$(CONTROL) test/compat/run $(FILES)
 
 # Attacks on mydocker, for each published vulnerability of container runtimes. Other runtimes that are installed show
 # that the attacks are real ones. In a directory, not with a package's name, go test shows the table of a run that passes.
