@@ -35,20 +35,21 @@ type Options struct {
 
 // Cgroup is the cgroup of a container: one directory in each hierarchy.
 type Cgroup struct {
-	saved     Saved
-	resources *lib.Resources        // nil when it was loaded
-	asked     *specs.LinuxResources // what they are made of
-	extra     extra
-	rules     *ruleset
-	given     bool // linux.cgroupsPath is given
-	limited   bool // any resource but devices is limited
-	private   bool // the container gets a cgroup namespace of its own
-	owner     *int
-	config    *lib.Cgroup // of systemd's manager
-	manager   lib.Manager
-	entered   bool          // init was started in the cgroup, which Dir gave
-	left      bool          // init waits outside, which Outside gave, until JoinLate
-	holder    *spawn.Holder // is in the unit meanwhile
+	saved      Saved
+	resources  *lib.Resources        // nil when it was loaded
+	asked      *specs.LinuxResources // what they are made of
+	extra      extra
+	rules      *ruleset
+	given      bool // linux.cgroupsPath is given
+	limited    bool // any resource but devices is limited
+	private    bool // the container gets a cgroup namespace of its own
+	owner      *int
+	config     *lib.Cgroup // of systemd's manager
+	manager    lib.Manager
+	entered    bool          // init was started in the cgroup, which Dir gave
+	left       bool          // init waits outside, which Outside gave, until JoinLate
+	holder     *spawn.Holder // is in the unit meanwhile
+	execIsLate *bool         // what execLate has answered
 }
 
 // Saved is what later commands need to know of a cgroup.

@@ -39,7 +39,8 @@ func (c *Cgroup) ExecJoin(pid int, sub []string) error {
 	return nil
 }
 
-// ExecJoinLate puts a further process where its memory is charged, once its init has made all its memory.
+// ExecJoinLate puts a further process where its memory is charged and its tasks are counted, once its init has made all of
+// both.
 func (c *Cgroup) ExecJoinLate(pid int, sub []string) error {
 	if c.byUnit() && c.saved.Layout == V1 {
 		return nil
@@ -69,14 +70,28 @@ func (c *Cgroup) byUnit() bool {
 	return c.saved.Unit != nil && (c.saved.Unit.User || c.saved.Layout == V1)
 }
 
-// execLate tells whether ExecJoinLate is to join a hierarchy: on v1 that of memory, on v2 the cgroup whose limit is
-// too small for an init.
+// execLate tells whether ExecJoinLate is to join a hierarchy: on v1 those of memory and of pids, whose limit is not asked
+// when a process comes from elsewhere, on v2 the cgroup whose limits are too small for an init. It answers as it first did.
 func (c *Cgroup) execLate(h *Hierarchy) bool {
 	if c.saved.Layout == V1 {
-		return h.has("memory")
+		return h.has("memory") || h.has("pids")
 	}
-	limit := c.memoryNumber("memory.max")
-	return limit > 0 && limit < smallMemory
+	if c.execIsLate == nil {
+		late := c.tight()
+		c.execIsLate = &late
+	}
+	return *c.execIsLate
+}
+
+// initTasks is more than init, a Go program, ever has of processes and threads.
+const initTasks = 16
+
+func (c *Cgroup) tight() bool {
+	if limit := c.number("memory", "memory.max"); limit > 0 && limit < smallMemory {
+		return true
+	}
+	limit := c.number("pids", "pids.max")
+	return limit > 0 && c.number("pids", "pids.current")+initTasks > limit
 }
 
 func (c *Cgroup) execJoin(h *Hierarchy, pid int, paths map[string]string) error {

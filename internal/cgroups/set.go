@@ -106,13 +106,13 @@ func (c *Cgroup) checkLeast(limit int64) error {
 		usage, peak = "memory.current", "memory.peak"
 	}
 	return fault.Hint(fault.New(fault.MemoryLow, resourcesField+"memory.limit", fmt.Errorf(
-		"unable to set memory limit to %d (current usage: %d, peak usage: %d)", limit, c.memoryNumber(usage), c.memoryNumber(peak))),
+		"unable to set memory limit to %d (current usage: %d, peak usage: %d)", limit, c.number("memory", usage), c.number("memory", peak))),
 		"a program needs some hundred kilobytes to start")
 }
 
-// memoryNumber reads a file of the memory controller with one number, 0 if it cannot be read.
-func (c *Cgroup) memoryNumber(name string) uint64 {
-	h := c.hierarchy("memory")
+// number reads a file of a controller with one number, 0 if it cannot be read.
+func (c *Cgroup) number(controller, name string) uint64 {
+	h := c.hierarchy(controller)
 	if h == nil {
 		return 0
 	}

@@ -86,11 +86,11 @@ func (c *Cgroup) checkMemory(to *lib.Resources) error {
 	if c.saved.Layout == V2 {
 		usage, both = "memory.current", "memory.current"
 	}
-	if used := c.memoryNumber(both); to.MemorySwap > 0 && uint64(to.MemorySwap) <= used {
+	if used := c.number("memory", both); to.MemorySwap > 0 && uint64(to.MemorySwap) <= used {
 		return fault.New(fault.Cgroup, resourcesField+"memory.swap",
 			fmt.Errorf("rejecting memory+swap limit %d <= usage %d", to.MemorySwap, used))
 	}
-	if used := c.memoryNumber(usage); to.Memory > 0 && uint64(to.Memory) <= used {
+	if used := c.number("memory", usage); to.Memory > 0 && uint64(to.Memory) <= used {
 		return fault.New(fault.Cgroup, resourcesField+"memory.limit",
 			fmt.Errorf("rejecting memory limit %d <= usage %d", to.Memory, used))
 	}

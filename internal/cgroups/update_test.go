@@ -33,7 +33,7 @@ func execute(t *testing.T, c *Cgroup) {
 		}
 	}
 	deadline := time.Now().Add(time.Minute)
-	for c.memoryNumber("memory.usage_in_bytes") <= 4096 {
+	for c.number("memory", "memory.usage_in_bytes") <= 4096 {
 		if time.Now().After(deadline) {
 			t.Fatal("no memory is charged")
 		}
