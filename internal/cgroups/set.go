@@ -3,6 +3,7 @@ package cgroups
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	lib "github.com/opencontainers/cgroups"
 	"github.com/opencontainers/cgroups/fs"
 	"github.com/opencontainers/cgroups/fs2"
+	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
@@ -93,7 +95,24 @@ func (c *Cgroup) setLimits(r *lib.Resources) error {
 	if err != nil {
 		return err
 	}
+	r = idleAlone(r)
 	return c.setError(c.answered("set the limits of", func() error { return m.Set(r) }))
+}
+
+// idleAlone leaves out the weight of a cgroup that is to be idle: the kernel refuses it then (cpu.idle since Linux 5.15),
+// with an error that names neither.
+func idleAlone(r *lib.Resources) *lib.Resources {
+	const idle, weight = "cpu.idle", "cpu.weight"
+	asked := r.CPUIdle != nil && *r.CPUIdle == 1 || r.Unified[idle] == "1"
+	if !asked || r.CpuShares == 0 && r.CpuWeight == 0 && r.Unified[weight] == "" {
+		return r
+	}
+	logrus.Warnf("unable to apply both %scpu.shares and %[1]scpu.idle: what is idle has no weight", resourcesField)
+	alone := *r
+	alone.CpuShares, alone.CpuWeight = 0, 0
+	alone.Unified = maps.Clone(r.Unified)
+	delete(alone.Unified, weight)
+	return &alone
 }
 
 // checkLeast refuses a limit that no program can live with.
