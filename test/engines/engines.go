@@ -23,18 +23,6 @@ var engines = []*engine{
 	criBy("cri", containerdConfig2, false, "/usr/lib/cni/bridge"),
 	containerdBy("containerd2", containerdConfig3, true),
 	criBy("cri2", containerdConfig3, true),
-	{
-		name: "nerdctl", scripts: "client", built: true, programs: []string{"nerdctl", "containerd", "containerd-shim-runc-v2"}, version: "nerdctl --version",
-		files: map[string]string{
-			"/etc/containerd/config.toml": containerdConfig3, "/etc/nerdctl/nerdctl.toml": "cgroup_manager = \"cgroupfs\"\n", "/run/bin/engine": nerdctlClient,
-		},
-		daemons: [][]string{{"containerd"}},
-		ready:   "nerdctl info",
-		load:    "nerdctl load -q -i /run/image.tar",
-		client:  [2]string{"nerdctl", "nerdctl"},
-		kept:    []string{"default"},
-		reset:   "nerdctl ps -aq | xargs -r nerdctl rm -f",
-	},
 	dockerBy("docker", false, "docker-init"),
 	dockerBy("docker2", true),
 }
@@ -144,16 +132,6 @@ func criFiles(config string) map[string]string {
 		"/run/crictl.yaml": "runtime-endpoint: unix:///run/containerd/containerd.sock\nimage-endpoint: unix:///run/containerd/containerd.sock\ntimeout: 60\n",
 	}
 }
-
-// nerdctlClient names the runtime for each container: there is no setting for all. The sandbox has no network.
-const nerdctlClient = `#!/bin/sh
-command=$1
-shift
-case $command in
-run | create) exec nerdctl $command --runtime RUNTIME --network none "$@" ;;
-esac
-exec nerdctl $command "$@"
-`
 
 const dockerConfig = `{
 	"runtimes": {"tried": {"path": "RUNTIME"}},
