@@ -128,7 +128,11 @@ func (s *Store) Load(id string) (*Container, error) {
 		return nil, err
 	}
 	c := &Container{store: s, rec: record{ID: id}}
+	if err := c.open(); err != nil {
+		return nil, err
+	}
 	if err := c.read(); err != nil {
+		_ = c.dir.Close()
 		return nil, err
 	}
 	return c, nil
@@ -155,20 +159,12 @@ func (c *Container) Close() error {
 	if c.relay != nil {
 		c.relay.Close()
 	}
-	if c.dir == nil {
-		return nil
-	}
 	return c.dir.Close()
 }
 
 // lock makes other commands that change the container wait. It is a lock on the open directory: it ends with the
 // process, however that ends.
 func (c *Container) lock(wait time.Duration) error {
-	if c.dir == nil {
-		if err := c.open(); err != nil {
-			return err
-		}
-	}
 	fd := int(c.dir.Fd())
 	deadline := time.Now().Add(wait)
 	said := func() {}
@@ -227,7 +223,9 @@ func (s *Store) List() ([]*State, error) {
 		if !e.IsDir() || CheckID(e.Name()) != nil {
 			continue
 		}
-		c, err := s.Load(e.Name())
+		// Nothing is done with it: its directory need not be open.
+		c := &Container{store: s, rec: record{ID: e.Name()}}
+		err := c.read()
 		if errors.Is(err, ErrNotExist) {
 			continue
 		}
