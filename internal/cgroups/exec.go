@@ -109,7 +109,7 @@ func (c *Cgroup) execJoin(h *Hierarchy, pid int, paths map[string]string) error 
 // gone since init has left it.
 func (c *Cgroup) startDir() string {
 	dir := c.main().dir()
-	if shared(dir) || !c.Exists() {
+	if closed(dir) {
 		if own, err := c.initDir(); err == nil {
 			return own
 		}
@@ -144,10 +144,10 @@ func (c *Cgroup) ExecDir(sub []string) (*os.File, error) {
 	return f, nil
 }
 
-// shared tells whether a v2 cgroup cannot take processes.
-func shared(dir string) bool {
+// closed tells whether a v2 cgroup cannot take processes: it hands controllers on, or is gone.
+func closed(dir string) bool {
 	enabled, err := readFile(dir + "/cgroup.subtree_control")
-	return err == nil && enabled != ""
+	return enabled != "" || errors.Is(err, unix.ENOENT)
 }
 
 // initDir returns the v2 cgroup that init is in.

@@ -102,14 +102,15 @@ func (c *Cgroup) Explain(err error) error {
 // WatchOOM reports each time that the kernel kills for want of memory. The channel is closed once all are reported: when
 // end is closed, the cgroup is gone, or ctx ends.
 func (c *Cgroup) WatchOOM(ctx context.Context, end <-chan struct{}) (<-chan struct{}, error) {
-	if c.hierarchy("memory") == nil {
+	h := c.hierarchy("memory")
+	if h == nil {
 		return nil, fault.New(fault.Unsupported, "", errNoMemory)
 	}
 	follow, watch := c.followEventfd, watchEventfd
 	if c.saved.Layout == V2 {
 		follow, watch = c.followInotify, watchInotify
 	}
-	f, err := watch(c.hierarchy("memory").dir())
+	f, err := watch(h.dir())
 	if err != nil {
 		return nil, fault.New(fault.Cgroup, "", fmt.Errorf("watch for OOM kills: %w", err))
 	}
@@ -121,14 +122,14 @@ func (c *Cgroup) WatchOOM(ctx context.Context, end <-chan struct{}) (<-chan stru
 	r := &oomReporter{seen: seen, events: make(chan struct{})}
 	done := make(chan struct{})
 	go func() {
-		deadline := time.Now
+		var wait time.Duration
 		select {
 		case <-end:
-			deadline = c.lastOOM
+			wait = c.lastOOM()
 		case <-ctx.Done():
 		case <-done:
 		}
-		_ = f.SetReadDeadline(deadline())
+		_ = f.SetReadDeadline(time.Now().Add(wait))
 	}()
 	go func() {
 		defer close(r.events)
@@ -139,13 +140,13 @@ func (c *Cgroup) WatchOOM(ctx context.Context, end <-chan struct{}) (<-chan stru
 	return r.events, nil
 }
 
-// lastOOM is until when there may be news of kills if the container's process ends now. The v2 cgroup of a unit is removed
+// lastOOM is how long there may be news of kills once the container's process has ended. The v2 cgroup of a unit is removed
 // a moment later, and only then is all known.
-func (c *Cgroup) lastOOM() time.Time {
+func (c *Cgroup) lastOOM() time.Duration {
 	if c.saved.Unit == nil || c.saved.Layout != V2 {
-		return time.Now()
+		return 0
 	}
-	return time.Now().Add(lastWord)
+	return lastWord
 }
 
 // oomReporter has what of the kills for want of memory is reported.

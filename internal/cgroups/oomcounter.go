@@ -23,8 +23,7 @@ func (c *Cgroup) FollowOOM() func() (kills, limit uint64, err error) {
 	if err != nil {
 		return c.OOM
 	}
-	o := oomCounter{c: c}
-	o.look(nil)
+	o := c.countOOM()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -45,7 +44,7 @@ func (c *Cgroup) FollowOOM() func() (kills, limit uint64, err error) {
 }
 
 func (c *Cgroup) followInotify(f *os.File, report func(kills uint64) bool) {
-	(&oomCounter{c: c}).follow(f, report)
+	c.countOOM().follow(f, report)
 }
 
 // oomCounter has the counters of a v2 cgroup, which it reads whenever the kernel says that they have changed, and so also
@@ -57,14 +56,22 @@ type oomCounter struct {
 	stirred      time.Time // when its counters have last changed
 }
 
+// countOOM begins to count.
+func (c *Cgroup) countOOM() *oomCounter {
+	o := &oomCounter{c: c}
+	o.look(nil)
+	return o
+}
+
 // follow reports the number of kills until the cgroup is gone, there are no notifications any more, or report returns false.
 func (o *oomCounter) follow(f *os.File, report func(kills uint64) bool) {
 	buf := make([]byte, 4096)
-	for n := 0; o.look(buf[:n]) && report(o.kills); {
-		var err error
-		if n, err = f.Read(buf); err != nil {
-			// The kernel may hold a change back for 10 ms, until the processes have ended.
-			o.look(nil)
+	for report(o.kills) {
+		n, err := f.Read(buf)
+		if err != nil {
+			n = 0 // the kernel may hold a change back for 10 ms, until the processes have ended
+		}
+		if !o.look(buf[:n]) || err != nil {
 			break
 		}
 	}

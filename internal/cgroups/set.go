@@ -99,8 +99,8 @@ func (c *Cgroup) setLimits(r *lib.Resources) error {
 	return c.setError(c.answered("set the limits of", func() error { return m.Set(r) }))
 }
 
-// idleAlone leaves out the weight of a cgroup that is to be idle: the kernel refuses it then (cpu.idle since Linux 5.15),
-// with an error that names neither.
+// idleAlone leaves out the weight of a cgroup that is to be idle: the kernel, which has cpu.idle since
+// Linux 5.15, refuses it then.
 func idleAlone(r *lib.Resources) *lib.Resources {
 	const idle, weight = "cpu.idle", "cpu.weight"
 	asked := r.CPUIdle != nil && *r.CPUIdle == 1 || r.Unified[idle] == "1"
