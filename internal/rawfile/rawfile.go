@@ -31,13 +31,10 @@ func open(path string, flags int, mode uint32) (int, error) {
 }
 
 // Read reads a whole file.
-func Read(path string) ([]byte, error) { return Append(make([]byte, 0, 2048), path) }
+func Read(path string) ([]byte, error) { return read(make([]byte, 0, 2048), path, false) }
 
-// Append adds a whole file to b, which saves memory where b has room for it.
-func Append(b []byte, path string) ([]byte, error) { return read(b, path, false) }
-
-// AppendRecord is Append for a file of a disk, or one of the kernel's of a single record: a read that leaves room in b has
-// come to its end.
+// AppendRecord adds a file of a disk, or one of the kernel's of a single record, to b, which saves memory where b has room
+// for it: a read that leaves room has come to the file's end.
 func AppendRecord(b []byte, path string) ([]byte, error) { return read(b, path, true) }
 
 func read(b []byte, path string, record bool) ([]byte, error) {
