@@ -46,7 +46,11 @@ func drive(args []string) error {
 		if !pattern.MatchString(name) {
 			continue
 		}
-		if err := out.Encode(e.script(name, file, runtimePath)); err != nil {
+		r := result{Scenario: name, Outcome: skip, Log: e.lacks[name]}
+		if r.Log == "" {
+			r = e.script(name, file, runtimePath)
+		}
+		if err := out.Encode(r); err != nil {
 			return err
 		}
 	}

@@ -26,6 +26,7 @@ type engine struct {
 	load     string            // a shell command that loads /run/image.tar
 	client   [2]string         // the command of the scripts, and the program that it is
 	reset    string            // a shell command that removes all containers, after a scenario that failed
+	lacks    map[string]string // scenarios that are about what it has not, with what that is
 	kept     []string          // mounts and cgroups that it keeps; these as patterns of path.Match
 }
 
@@ -168,26 +169,27 @@ func (e *engine) configure(runtimePath string) error {
 	if err := errors.Join(writeImage("/run/image.tar", imageName, "sh"), writeImage("/run/pause.tar", pauseName, "sleep", "infinity")); err != nil {
 		return err
 	}
-	wrapper := fmt.Sprintf("#!/bin/sh\nexport CRI_CONFIG_FILE=/run/crictl.yaml\nexec timeout --foreground -k 5 ${LIMIT:-%s} %s \"$@\"\n", seconds(time.Minute), e.lookUp(e.client[1]))
 	// A CRIU beside what was built, for kernels that Debian's is too old for, goes before it.
 	if criu := filepath.Join(builtDir(), "criu"); exists(criu) {
 		if err := os.Symlink(criu, "/run/bin/criu"); err != nil {
 			return err
 		}
 	}
-	files := map[string]string{"/run/bin/" + e.client[0]: wrapper}
 	for name, text := range e.files {
-		files[name] = text
-	}
-	for name, text := range files {
-		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(name, []byte(strings.ReplaceAll(text, "RUNTIME", runtimePath)), 0o755); err != nil {
+		if err := writeProgram(name, strings.ReplaceAll(text, "RUNTIME", runtimePath)); err != nil {
 			return err
 		}
 	}
-	return nil
+	client := fmt.Sprintf("#!/bin/sh\nexport CRI_CONFIG_FILE=/run/crictl.yaml\nexec timeout --foreground -k 5 ${LIMIT:-%s} %s \"$@\"\n",
+		seconds(time.Minute), e.lookUp(e.client[1]))
+	return writeProgram("/run/bin/"+e.client[0], client)
+}
+
+func writeProgram(name, text string) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(name, []byte(text), 0o755)
 }
 
 func exists(path string) bool {

@@ -76,7 +76,7 @@ func leftCgroups(e *engine) []string {
 		_ = filepath.WalkDir(h.Mountpoint, func(p string, d fs.DirEntry, err error) error {
 			name, _ := filepath.Rel(h.Mountpoint, p)
 			kept := func(pattern string) bool { ok, _ := path.Match(pattern, name); return ok }
-			if err == nil && d.IsDir() && name != "." && !slices.ContainsFunc(e.kept, kept) {
+			if err == nil && d.IsDir() && name != "." && name != ownCgroup && !slices.ContainsFunc(e.kept, kept) {
 				left = append(left, "cgroup "+p)
 			}
 			return nil

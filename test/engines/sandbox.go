@@ -28,6 +28,9 @@ func init() {
 	stages = map[string]func([]string) error{"enter": enter, "reap": reap, "drive": drive}
 }
 
+// ownCgroup is where on cgroup v2 the sandbox itself and the engines are.
+const ownCgroup = "engines"
+
 // result is a line that drive prints.
 type result struct {
 	Scenario string
@@ -94,7 +97,11 @@ func hierarchies() ([]*mountinfo.Info, error) {
 	})
 }
 
-// makeCgroups makes a cgroup in each hierarchy, usable: a new cpuset of v1 has neither CPUs nor memory nodes.
+// unified says whether cgroup v2 is all there is.
+func unified(all []*mountinfo.Info) bool { return len(all) == 1 && all[0].FSType == "cgroup2" }
+
+// makeCgroups makes a cgroup in each hierarchy, usable: a new cpuset of v1 has neither CPUs nor memory nodes, and of v2
+// there are the controllers that the parent hands on.
 func makeCgroups(name string) error {
 	all, err := hierarchies()
 	if err != nil {
@@ -102,6 +109,11 @@ func makeCgroups(name string) error {
 	}
 	for _, h := range all {
 		dir := filepath.Join(h.Mountpoint, name)
+		if unified(all) {
+			if err := handOn(h.Mountpoint); err != nil {
+				return err
+			}
+		}
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			return err
 		}
@@ -112,6 +124,20 @@ func makeCgroups(name string) error {
 					return err
 				}
 			}
+		}
+	}
+	return nil
+}
+
+// handOn enables all controllers of a cgroup of v2 for those below it.
+func handOn(dir string) error {
+	all, err := os.ReadFile(filepath.Join(dir, "cgroup.controllers"))
+	if err != nil {
+		return err
+	}
+	for _, controller := range strings.Fields(string(all)) {
+		if err := os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+controller), 0o644); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -196,11 +222,11 @@ func makeView(cgroups []*mountinfo.Info, runtimeName string) error {
 
 // makeHierarchies mounts the cgroups anew, from the sandbox's own as root. crun 1.8 refuses v1 where v2 is mounted too.
 func makeHierarchies(all []*mountinfo.Info, runtimeName string) error {
-	if len(all) == 1 && all[0].FSType == "cgroup2" {
-		return unix.Mount("cgroup", "/sys/fs/cgroup", "cgroup2", 0, "")
-	}
 	if err := unix.Unmount("/sys/fs/cgroup", unix.MNT_DETACH); err != nil {
 		return err
+	}
+	if unified(all) {
+		return makeUnified()
 	}
 	if err := unix.Mount("tmpfs", "/sys/fs/cgroup", "tmpfs", 0, "mode=755"); err != nil {
 		return err
@@ -224,6 +250,17 @@ func makeHierarchies(all []*mountinfo.Info, runtimeName string) error {
 		}
 	}
 	return nil
+}
+
+// makeUnified mounts the one hierarchy of cgroup v2, whose cgroups have either processes or controllers to hand on.
+func makeUnified() error {
+	if err := unix.Mount("cgroup", "/sys/fs/cgroup", "cgroup2", 0, ""); err != nil {
+		return err
+	}
+	if err := os.Mkdir("/sys/fs/cgroup/"+ownCgroup, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile("/sys/fs/cgroup/"+ownCgroup+"/cgroup.procs", []byte("0"), 0o644)
 }
 
 // reap is process 1: it starts drive and waits for whatever is left to it.
