@@ -10,6 +10,9 @@ import (
 	"mydocker/internal/criu"
 )
 
+// criuNeeded is a part of the help of both commands.
+const criuNeeded = "It is criu that does so, version 3.15 or later, which is looked for in $PATH and needs root."
+
 // defaultImagePath is where the image files go without --image-path, in the working directory.
 const defaultImagePath = "checkpoint"
 
@@ -18,23 +21,26 @@ func checkpointCommand() *cli.Command {
 		Name:      "checkpoint",
 		Usage:     "save a running container in files",
 		ArgsUsage: "ID",
-		Description: "Saves the processes of the container in image files, by criu, and then removes the container; `" + name + " restore` goes on\n" +
-			"from there. What criu logs is in dump.log, in the work directory. The files of the container are not saved: its root\n" +
-			"filesystem has to be there as it was.",
+		Description: "Saves the processes of the container in image files and then removes the container; `" + name + " restore` goes on from there.\n" +
+			"The files of the container are not saved: its root filesystem has to be there as it was. With --leave-running the container\n" +
+			"runs on and keeps its ID: restore under another one, or when it has been deleted.\n\n" +
+			criuNeeded + " What it logs is in dump.log, in the work directory. After a\n" +
+			"checkpoint that has failed the container runs on; so it does after --lazy-pages when a signal ends the command.",
 		Flags: []cli.Flag{
 			imagePathFlag(), workPathFlag(),
-			&cli.StringFlag{Name: "parent-path", Usage: "`DIR` of an earlier --pre-dump, relative to --image-path: only what has changed since is saved", TakesFile: true},
+			&cli.StringFlag{Name: "parent-path", Usage: "`DIR` of an earlier --pre-dump, relative to --image-path, as ../1", TakesFile: true},
 			&cli.BoolFlag{Name: "leave-running", Usage: "leave the container running"},
 			tcpEstablishedFlag(),
 			&cli.BoolFlag{Name: "tcp-skip-in-flight", Usage: "leave out TCP connections that are being made"},
 			&cli.BoolFlag{Name: "link-remap", Usage: "give unlinked files that are open a name, to save them"},
 			extUnixSkFlag(), shellJobFlag(),
 			&cli.BoolFlag{Name: "lazy-pages", Usage: "keep the memory here, and serve it at --page-server until it is fetched"},
-			&cli.IntFlag{Name: "status-fd", Usage: "write a zero byte to descriptor `FD` when --lazy-pages can be fetched"},
+			&cli.IntFlag{Name: "status-fd", Value: -1, DefaultText: "none", Usage: "write a zero byte to descriptor `FD` when --lazy-pages can be fetched"},
 			&cli.StringFlag{Name: "page-server", Usage: "send the memory to the page server at `ADDRESS:PORT`, or serve it there with --lazy-pages"},
 			fileLocksFlag(),
-			&cli.BoolFlag{Name: "pre-dump", Usage: "save the memory only, and go on: a later checkpoint with --parent-path takes less time"},
-			manageCgroupsFlag(), emptyNamespacesFlag(), autoDedupFlag(),
+			&cli.BoolFlag{Name: "pre-dump", Usage: "save the memory only, and go on: a later checkpoint with --parent-path saves what has changed since"},
+			manageCgroupsFlag(), emptyNamespacesFlag(),
+			&cli.BoolFlag{Name: "auto-dedup", Usage: "remove from the image files of --parent-path what is saved anew"},
 		},
 		Action: func(_ context.Context, c *cli.Command) error {
 			if err := arguments(c, 1); err != nil {
@@ -69,7 +75,7 @@ func criuOptions(c *cli.Command) (*criu.Options, error) {
 	o := &criu.Options{
 		TCPEstablished: c.Bool("tcp-established"), ExtUnixSk: c.Bool("ext-unix-sk"), ShellJob: c.Bool("shell-job"),
 		FileLocks: c.Bool("file-locks"), LazyPages: c.Bool("lazy-pages"), AutoDedup: c.Bool("auto-dedup"),
-		ManageCgroups: c.String("manage-cgroups-mode"), EmptyNamespaces: c.StringSlice("empty-ns"),
+		ManageCgroups: c.String("manage-cgroups-mode"), EmptyNamespaces: c.StringSlice("empty-ns"), StatusFD: -1,
 	}
 	images := c.String("image-path")
 	if images == "" {
@@ -100,7 +106,7 @@ func extUnixSkFlag() cli.Flag {
 }
 
 func shellJobFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "shell-job", Usage: "allow a terminal that is the caller's"}
+	return &cli.BoolFlag{Name: "shell-job", Usage: "allow a terminal that is the caller's, as standard streams that were not redirected"}
 }
 
 func fileLocksFlag() cli.Flag {
@@ -113,8 +119,4 @@ func manageCgroupsFlag() cli.Flag {
 
 func emptyNamespacesFlag() cli.Flag {
 	return &cli.StringSliceFlag{Name: "empty-ns", Usage: "leave out what is in the namespace of `TYPE`: network"}
-}
-
-func autoDedupFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "auto-dedup", Usage: "remove from the image files of --parent-path what later ones have, and from all what is restored"}
 }

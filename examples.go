@@ -22,6 +22,8 @@ func examples(command string) []example {
 		return []example{
 			{"save a container and end it", "checkpoint --image-path /srv/images box"},
 			{"save it and let it run on", "checkpoint --image-path /srv/images --leave-running box"},
+			{"in two steps: the memory first, then all that has changed since, which stops it for a shorter time", "checkpoint --pre-dump --image-path /srv/images/1 box"},
+			{"", "checkpoint --parent-path ../1 --image-path /srv/images/2 box"},
 		}
 	case "completion":
 		return []example{

@@ -14,9 +14,11 @@ func restoreCommand() *cli.Command {
 		Name:      "restore",
 		Usage:     "make a container of files that checkpoint has saved",
 		ArgsUsage: "ID",
-		Description: "Makes the bundle's container with the processes of image files, by criu, and waits for its end, which removes it. The exit\n" +
-			"code is that of its process. What criu logs is in restore.log, in the work directory. The hooks prestart, createRuntime,\n" +
-			"poststart and poststop are run.",
+		Description: "Makes the bundle's container with the processes of image files, and waits for its end, which removes it. The exit code is\n" +
+			"that of its process. The hooks prestart, createRuntime, poststart and poststop are run. The image files stay: they can be\n" +
+			"restored again.\n\n" +
+			criuNeeded + " What it logs is in restore.log, in the work\n" +
+			"directory. Of a restore that has failed nothing is left but the log.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "console-socket", Usage: "hand the terminal's master to whoever listens on `SOCKET`", TakesFile: true},
 			imagePathFlag(), workPathFlag(), tcpEstablishedFlag(), extUnixSkFlag(), shellJobFlag(), fileLocksFlag(), manageCgroupsFlag(),
@@ -25,8 +27,9 @@ func restoreCommand() *cli.Command {
 			&cli.StringFlag{Name: "pid-file", Usage: "write the process's pid to `FILE`", TakesFile: true},
 			&cli.BoolFlag{Name: "no-subreaper", Usage: "do not become the parent of processes that the container leaves behind"},
 			&cli.BoolFlag{Name: "no-pivot", Usage: "accepted as by create; it is criu that enters the root filesystem"},
-			emptyNamespacesFlag(), autoDedupFlag(),
-			&cli.BoolFlag{Name: "lazy-pages", Usage: "fetch the memory when it is used, from `criu lazy-pages` in the same work directory"},
+			emptyNamespacesFlag(),
+			&cli.BoolFlag{Name: "auto-dedup", Usage: "remove from the image files what is restored"},
+			&cli.BoolFlag{Name: "lazy-pages", Usage: "fetch the memory when it is used, from a \"criu lazy-pages\" with the same --work-dir"},
 			&cli.StringFlag{Name: "lsm-profile", Usage: "set another security label than the one that was saved, as `TYPE:NAME`: apparmor:NAME or selinux:LABEL"},
 			&cli.StringFlag{Name: "lsm-mount-context", Usage: "mount with another SELinux `LABEL` than the one that was saved"},
 		},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/sirupsen/logrus"
 
 	"mydocker/internal/cgroups"
 	"mydocker/internal/criu"
@@ -46,17 +47,51 @@ func (c *Container) checkpoint(o *criu.Options, catcher *signals.Catcher) error 
 		return err
 	}
 	host := c.criuHost(c.cgroup(), spec)
-	host.Await = patient(catcher, o)
+	// Who deletes the container meanwhile, or kills its processes, is not kept waiting until all pages are fetched.
+	host.Await, host.Serving = catcher.Await, c.unlock
 	said := progress.Start(func() string { return "container " + c.rec.ID + ": criu saves it" })
-	err = o.Dump(c.rec.Init.Pid, spec, host)
+	left, err := o.Dump(c.rec.Init.Pid, spec, host)
 	said()
-	if err != nil {
-		return err
+	if o.LazyPages {
+		gone, lockErr := c.relock()
+		if gone || lockErr != nil {
+			return errors.Join(err, lockErr)
+		}
 	}
-	if o.LeaveRunning || o.PreDump {
+	switch {
+	case err != nil:
+		c.thawFor(status)
+		return err
+	case left:
 		return nil
 	}
 	return c.stopAndDestroy()
+}
+
+// relock takes the lock again. gone tells that the container was deleted meanwhile.
+func (c *Container) relock() (gone bool, err error) {
+	if err := c.lock(lockWait); err != nil {
+		return false, err
+	}
+	if !c.linked() {
+		return true, nil
+	}
+	return false, c.read()
+}
+
+// thawFor has the processes go on after a criu that has ended too early to do so, if they have run before.
+func (c *Container) thawFor(status string) {
+	cg := c.cgroup()
+	if cg == nil || status != Running {
+		return
+	}
+	frozen, err := cg.Frozen()
+	if err == nil && frozen {
+		err = cg.Thaw()
+	}
+	if err != nil {
+		logrus.Warnf("container %s may be frozen still: %v", c.rec.ID, err)
+	}
 }
 
 // criuAllowed tells whether the caller can use criu: it traces processes, writes their pids and mounts.
@@ -76,16 +111,6 @@ func checkpointable(spec *specs.Spec) error {
 		}
 	}
 	return nil
-}
-
-// patient waits for criu whatever signals come: a criu that is killed in the middle leaves processes with its code
-// inside. Only one that serves pages until somebody has fetched them may be ended.
-func patient(catcher *signals.Catcher, o *criu.Options) func(fd int) error {
-	if o.LazyPages {
-		return catcher.Await
-	}
-	var none *signals.Catcher
-	return none.Await
 }
 
 // criuHost collects what criu has to know of the container beside its configuration.

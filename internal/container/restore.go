@@ -106,13 +106,10 @@ func (r *restoration) restore() error {
 		}
 	}
 	err := r.criu.Restore(r.path(stageDir), r.spec, host, &criu.Events{
-		Placed: r.criuPlaced, Namespaces: r.runHooks, Restored: r.restored, Console: r.console,
+		Placed: r.criuPlaced, Namespaces: r.spawned, Restored: r.restored, Console: r.console,
 	})
 	if err != nil {
 		return r.cg.Explain(err)
-	}
-	if r.init == nil {
-		return fault.New(fault.CRIU, "", errors.New("criu has not told which process is the container's init"))
 	}
 	if err := r.writeRestored(); err != nil {
 		return err
@@ -134,6 +131,16 @@ func (r *restoration) criuPlaced(pid int) error {
 	return nil
 }
 
+// spawned keeps hold of init from its beginning, for undo: a criu that does not clean up leaves it.
+func (r *restoration) spawned(pid int) error {
+	pidfd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return fault.New(fault.Process, "", os.NewSyscallError("pidfd_open", err))
+	}
+	r.init = &spawn.Process{Pid: pid, Pidfd: os.NewFile(uintptr(pidfd), "pidfd")}
+	return r.runHooks(pid)
+}
+
 // runHooks runs the hooks that set up the namespaces. Those of the inside have been run when the container was made.
 func (r *restoration) runHooks(pid int) error {
 	h := r.spec.Hooks
@@ -150,11 +157,6 @@ func (r *restoration) runHooks(pid int) error {
 // restored applies the limits while no process runs yet. The state names the cgroup, by which a delete finds what a
 // killed restore leaves.
 func (r *restoration) restored(pid int) error {
-	pidfd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		return fault.New(fault.Process, "", os.NewSyscallError("pidfd_open", err))
-	}
-	r.init = &spawn.Process{Pid: pid, Pidfd: os.NewFile(uintptr(pidfd), "pidfd")}
 	if err := r.cg.Adopt(pid); err != nil {
 		return err
 	}

@@ -12,28 +12,31 @@ import (
 	"mydocker/internal/fault"
 )
 
-// Dump saves the process pid, which is the container's init, and all its children. Unless the options say otherwise
-// criu ends them then. After an error they run on.
-func (o *Options) Dump(pid int, spec *specs.Spec, h *Host) error {
+// Dump saves the process pid, which is the container's init, and all its children. Unless the options, or criu's
+// configuration file, say otherwise criu ends them then; left tells that it does not. After an error they run on, but in
+// a cgroup that is frozen where criu has not come to its end.
+func (o *Options) Dump(pid int, spec *specs.Spec, h *Host) (left bool, err error) {
 	path, err := find()
 	if err != nil {
-		return err
+		return false, err
 	}
 	if err := o.prepareImages(); err != nil {
-		return err
+		return false, err
 	}
 	kind := rpc.CriuReqType_DUMP
 	if o.PreDump {
 		kind = rpc.CriuReqType_PRE_DUMP
 	}
-	c, err := o.common(kind, "dump.log", spec, h)
+	c, err := o.common(kind, "dump.log", spec)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if err := o.dumpOptions(c, pid, spec, h); err != nil {
-		return err
+		return false, err
 	}
-	return c.run(path)
+	_, running := c.settings["leave-running"]
+	_, stopped := c.settings["leave-stopped"]
+	return o.PreDump || o.LeaveRunning || running || stopped, c.run(path)
 }
 
 // prepareImages makes the directories that are to be written.
@@ -78,10 +81,9 @@ func (o *Options) dumpOptions(c *call, pid int, spec *specs.Spec, h *Host) error
 	if o.PreDump {
 		opts.TrackMem = ptr(true)
 	}
-	if o.StatusFD != 0 {
+	if o.StatusFD >= 0 {
 		opts.StatusFd = ptr(int32(o.StatusFD)) // as that of this process, by /proc/PID/fd
 	}
-	c.notify = func(string, int, []*os.File) error { return nil }
 	all, err := mountsOf(pid)
 	if err != nil {
 		return fault.New(fault.CRIU, "", fmt.Errorf("read the container's mounts: %w", err))
@@ -103,8 +105,18 @@ func (o *Options) dumpOptions(c *call, pid int, spec *specs.Spec, h *Host) error
 		}
 	}
 	opts.External = append(opts.External, namespaces...)
-	if o.PreDump {
+	c.notify = func(script string, _ int, files []*os.File) error {
+		closeAll(files)
+		if script != "post-dump" {
+			return nil
+		}
+		if err := o.saveStreams(streams); err != nil || !o.LazyPages {
+			return err
+		}
+		// Its code is not in the processes any more. It serves pages until somebody has fetched all.
+		c.await, c.grace = h.Await, 0
+		h.Serving()
 		return nil
 	}
-	return o.saveStreams(streams)
+	return nil
 }

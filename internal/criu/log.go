@@ -70,6 +70,7 @@ func hintFor(reason string) string {
 		{"tcp-established", "give --tcp-established"},
 		{"shell-job", "give --shell-job"},
 		{"dangling tty", "give --shell-job"},
+		{"no task found with sid", "give --shell-job"},
 		{"path=/dev/pts/", "give --shell-job, if the terminal is the caller's"},
 		{"ext-unix-sk", "give --ext-unix-sk"},
 		{"without peer", "give --ext-unix-sk, if the other end of the socket is outside of the container"},

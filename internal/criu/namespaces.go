@@ -64,11 +64,7 @@ func externalNamespaces(pid int, spec *specs.Spec) (external []string, err error
 // restoreNamespaces gives criu the namespaces that are given by path. The files stay open until close.
 func (c *call) restoreNamespaces(spec *specs.Spec) (close func(), err error) {
 	var files []*os.File
-	close = func() {
-		for _, f := range files {
-			_ = f.Close()
-		}
-	}
+	close = func() { closeAll(files) }
 	for i, ns := range spec.Linux.Namespaces {
 		if ns.Path == "" {
 			continue

@@ -32,7 +32,7 @@ type Options struct {
 	PreDump         bool
 	AutoDedup       bool
 
-	StatusFD        int    // where criu says that lazy pages can be fetched, 0 for none
+	StatusFD        int    // where criu says that lazy pages can be fetched, -1 for none
 	PageServer      string // ADDRESS:PORT
 	ManageCgroups   string // soft, full, strict or ignore; empty is soft
 	EmptyNamespaces []string
@@ -49,8 +49,11 @@ type Host struct {
 	Notify string // the host's directory of the notify socket, where NotifyAt is in the container
 	// NotifyAt is where it is mounted.
 	NotifyAt string
-	// Await waits until a descriptor can be read. Its error ends the call.
+	// Await waits until a descriptor can be read. Its error ends a restore, and the serving of lazy pages: a criu that
+	// is killed while it saves processes leaves its code inside.
 	Await func(fd int) error
+	// Serving says that all but the lazy pages is saved, and that criu serves these from now on.
+	Serving func()
 }
 
 // Cgroup is the container's place in each hierarchy.
@@ -80,7 +83,7 @@ func (o *Options) Check() error {
 	if filepath.IsAbs(o.ParentPath) {
 		return fault.New(fault.Usage, "", fmt.Errorf("invalid --parent-path %s: it has to be relative to --image-path", o.ParentPath))
 	}
-	if o.StatusFD != 0 {
+	if o.StatusFD >= 0 {
 		if _, err := unix.FcntlInt(uintptr(o.StatusFD), unix.F_GETFD, 0); err != nil {
 			return fault.New(fault.Usage, "", fmt.Errorf("invalid --status-fd %d: %w", o.StatusFD, err))
 		}
@@ -136,34 +139,10 @@ func (o *Options) pageServer() (*rpc.CriuPageServerInfo, error) {
 	return &rpc.CriuPageServerInfo{Address: &host, Port: &number}, nil
 }
 
-// ConfigAnnotation names a configuration file of criu, whose settings go before all others; empty is none.
-const ConfigAnnotation = "org.criu.config"
-
-// defaultConfigs are those that are used where they are there: ours, else that of runc.
-var defaultConfigs = [...]string{"/etc/criu/mydocker.conf", "/etc/criu/runc.conf"}
-
-func configFile(annotations map[string]string) (*string, error) {
-	if path, ok := annotations[ConfigAnnotation]; ok {
-		if path == "" {
-			return nil, nil
-		}
-		if _, err := os.Stat(path); err != nil {
-			return nil, fault.New(fault.Config, "annotations."+ConfigAnnotation, fmt.Errorf("configuration file of criu: %w", err))
-		}
-		return &path, nil
-	}
-	for _, path := range defaultConfigs {
-		if _, err := os.Stat(path); err == nil {
-			return &path, nil
-		}
-	}
-	return nil, nil
-}
-
 func ptr[T any](v T) *T { return &v }
 
 // common makes what every request has, and a call for it.
-func (o *Options) common(kind rpc.CriuReqType, log string, spec *specs.Spec, h *Host) (*call, error) {
+func (o *Options) common(kind rpc.CriuReqType, log string, spec *specs.Spec) (*call, error) {
 	work := o.WorkPath
 	if work == "" {
 		work = o.ImagePath
@@ -184,10 +163,21 @@ func (o *Options) common(kind rpc.CriuReqType, log string, spec *specs.Spec, h *
 		AutoDedup: &o.AutoDedup, LazyPages: &o.LazyPages, EmptyNs: &empty,
 		ManageCgroups: ptr(true), ManageCgroupsMode: &mode,
 	}
+	c := &call{kind: kind, opts: opts, images: o.ImagePath, work: work, grace: grace}
 	if opts.ConfigFile, err = configFile(spec.Annotations); err != nil {
 		return nil, err
 	}
-	c := &call{kind: kind, opts: opts, images: o.ImagePath, work: work, log: filepath.Join(work, log), await: h.Await}
+	if opts.ConfigFile != nil {
+		if c.settings, err = readSettings(*opts.ConfigFile); err != nil {
+			return nil, err
+		}
+	}
+	if own := c.settings["log-file"]; own != "" {
+		log = own
+	}
+	if c.log = log; !filepath.IsAbs(log) {
+		c.log = filepath.Join(work, log)
+	}
 	if o.ShellJob {
 		c.stdin = os.Stdin
 	}

@@ -36,11 +36,12 @@ func (o *Options) Restore(stage string, spec *specs.Spec, h *Host, e *Events) er
 			return fault.New(fault.Usage, "", fmt.Errorf("make work directory: %w", err))
 		}
 	}
-	c, err := o.common(rpc.CriuReqType_RESTORE, "restore.log", spec, h)
+	c, err := o.common(rpc.CriuReqType_RESTORE, "restore.log", spec)
 	if err != nil {
 		return err
 	}
 	c.placed, c.notify = e.Placed, e.answer
+	c.await = h.Await
 	if err := o.restoreOptions(c, spec, h); err != nil {
 		return err
 	}
@@ -93,6 +94,9 @@ func (o *Options) restoreOptions(c *call, spec *specs.Spec, h *Host) error {
 
 // answer meets a notification of criu (https://criu.org/RPC, "Notifications").
 func (e *Events) answer(script string, pid int, files []*os.File) error {
+	if script != "orphan-pts-master" {
+		closeAll(files)
+	}
 	switch script {
 	case "setup-namespaces":
 		return e.Namespaces(pid)
@@ -102,6 +106,7 @@ func (e *Events) answer(script string, pid int, files []*os.File) error {
 		if len(files) == 1 {
 			return e.Console(files[0])
 		}
+		closeAll(files)
 		return fault.New(fault.CRIU, "", fmt.Errorf("criu sent %d terminals, want 1", len(files)))
 	}
 	return nil

@@ -93,11 +93,7 @@ func fileKey(stream string) (key, path string, ok bool) {
 // caller, but the same files where they are there still: criu compares their sizes. What it opens stays open until close.
 func (o *Options) inheritStreams(c *call) (close func(), err error) {
 	var opened []*os.File
-	close = func() {
-		for _, f := range opened {
-			_ = f.Close()
-		}
-	}
+	close = func() { closeAll(opened) }
 	b, err := os.ReadFile(filepath.Join(o.ImagePath, descriptorsFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return close, nil

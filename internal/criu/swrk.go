@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"runtime"
 	"syscall"
+	"time"
 
 	"github.com/checkpoint-restore/go-criu/v8/rpc"
 	"golang.org/x/sys/unix"
@@ -19,18 +20,25 @@ import (
 type call struct {
 	kind rpc.CriuReqType
 	opts *rpc.CriuOpts
-	// images and work are directories, log is a file in work.
+	// images and work are directories, log is a file, by default in work.
 	images, work, log string
+	settings          map[string]string // of criu's configuration file, which go before opts
 
 	stdin *os.File
 	// files are criu's descriptors from firstFile on.
 	files []*os.File
+	cmd   *exec.Cmd
 
-	await  func(fd int) error // waits until the descriptor can be read; its error ends criu
+	await  func(fd int) error // waits until the descriptor can be read, or criu is to end; nil waits whatever comes
+	grace  time.Duration      // how long criu may clean up when it is to end, before it is killed
 	thread func() error       // prepares the thread that starts criu: its mount namespace, for one
 	placed func(pid int) error
 	notify func(script string, pid int, files []*os.File) error
 }
+
+// grace is how long criu may take to end the processes that it has half made. Who deletes a container that is being
+// restored waits longer.
+const grace = 2 * time.Second
 
 // firstFile is the number that files[0] has in criu: 3 is the socket.
 const firstFile = 4
@@ -49,11 +57,11 @@ func (c *call) run(path string) (err error) {
 	}
 	defer conn.Close()
 	cmd := exec.Command(path, "swrk", "3")
-	cmd.Stdin = c.stdin
+	c.cmd, cmd.Stdin = cmd, c.stdin
 	cmd.ExtraFiles = append([]*os.File{theirs}, c.files...)
 	// A ^C at the terminal is the command's: criu that dies in the middle leaves processes with its code inside.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if c.stdin != nil {
+	if c.stdin != nil && c.kind == rpc.CriuReqType_RESTORE {
 		cmd.SysProcAttr = nil // who takes the terminal has to be in its foreground group
 	}
 	closeDirs := func() {}
@@ -95,26 +103,34 @@ func (c *call) run(path string) (err error) {
 	return c.talk(conn)
 }
 
-// talk is the conversation: a request, and then answers to notifications.
+// talk is the conversation: a request, and then answers to notifications. After an error of ours, broken, the answers
+// say so, for criu to clean up: one that is killed in the middle leaves processes that are half made.
 func (c *call) talk(conn *os.File) error {
 	request := &rpc.CriuReq{Type: &c.kind, Opts: c.opts}
 	var broken error
 	for {
-		if err := send(conn, request); err != nil {
-			return c.gone(err)
+		err := send(conn, request)
+		if err == nil && broken == nil && c.await != nil {
+			broken = c.await(int(conn.Fd()))
 		}
-		if err := c.await(int(conn.Fd())); err != nil {
-			return err
+		if broken != nil && (err != nil || !readable(conn, c.grace)) {
+			return broken
 		}
-		answer, files, err := receive(conn)
+		var answer *rpc.CriuResp
+		var files []*os.File
+		if err == nil {
+			answer, files, err = receive(conn)
+		}
 		if err != nil {
-			return c.gone(err)
+			return errors.Join(broken, c.gone(err))
 		}
 		switch {
 		case answer.GetType() == rpc.CriuReqType_NOTIFY && answer.GetNotify() != nil:
 			n := answer.GetNotify()
 			if broken == nil {
 				broken = c.notify(n.GetScript(), int(n.GetPid()), files)
+			} else {
+				closeAll(files)
 			}
 			ok, kind := broken == nil, rpc.CriuReqType_NOTIFY
 			request = &rpc.CriuReq{Type: &kind, NotifySuccess: &ok}
@@ -131,7 +147,8 @@ func (c *call) talk(conn *os.File) error {
 // gone is the error of a criu that has ended without an answer.
 func (c *call) gone(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) {
-		return c.failed("it ended without an answer", 0)
+		_ = c.cmd.Wait()
+		return c.failed("it ended without an answer: "+c.cmd.ProcessState.String(), 0)
 	}
 	return fault.New(fault.CRIU, "", fmt.Errorf("talk to criu: %w", err))
 }
@@ -169,6 +186,18 @@ func onOwnThread(done chan<- error, f func() error) {
 		return
 	}
 	done <- f()
+}
+
+// readable waits for a message, or the end.
+func readable(conn *os.File, wait time.Duration) bool {
+	deadline := time.Now().Add(wait)
+	for {
+		left := max(time.Until(deadline), 0)
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(conn.Fd()), Events: unix.POLLIN}}, int(left.Milliseconds()))
+		if err != unix.EINTR {
+			return n > 0
+		}
+	}
 }
 
 func pair() (ours, theirs *os.File, err error) {
@@ -218,6 +247,12 @@ func receive(conn *os.File) (*rpc.CriuResp, []*os.File, error) {
 	}
 	m := &rpc.CriuResp{}
 	return m, files, m.UnmarshalVT(b[:n])
+}
+
+func closeAll(files []*os.File) {
+	for _, f := range files {
+		_ = f.Close()
+	}
 }
 
 func received(oob []byte) (files []*os.File, err error) {
