@@ -68,6 +68,7 @@ func firstError(path string) string {
 func hintFor(reason string) string {
 	for _, known := range []struct{ text, hint string }{
 		{"tcp-established", "give --tcp-established"},
+		{"connected tcp socket in image", "give --tcp-established"},
 		{"shell-job", "give --shell-job"},
 		{"dangling tty", "give --shell-job"},
 		{"no task found with sid", "give --shell-job"},
