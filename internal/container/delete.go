@@ -91,7 +91,14 @@ func (c *Container) waitStopped(wait time.Duration) bool {
 // waitGone is waitPidfd with a word to a person who waits, too.
 func (c *Container) waitGone(f *os.File, wait time.Duration) bool {
 	defer progress.Start(func() string { return "container " + c.rec.ID + ": its process is ending" })()
-	return waitPidfd(f, wait)
+	for ; wait > 0; wait -= time.Second {
+		// Of one that is traced, as by a criu that serves its pages, the descriptor tells nothing until the tracer has
+		// waited for all threads.
+		if waitPidfd(f, min(wait, time.Second)) || !c.rec.Init.alive() {
+			return true
+		}
+	}
+	return false
 }
 
 // waitPidfd waits until the process has ended; pidfd_open(2): the descriptor is readable then.
