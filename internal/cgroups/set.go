@@ -96,7 +96,10 @@ func (c *Cgroup) setLimits(r *lib.Resources) error {
 		return err
 	}
 	r = idleAlone(r)
-	return c.setError(c.answered("set the limits of", func() error { return m.Set(r) }))
+	if err := c.answered("set the limits of", func() error { return m.Set(r) }); err != nil {
+		return c.setError(err)
+	}
+	return c.setError(c.keepPeriod(r))
 }
 
 // idleAlone leaves out the weight of a cgroup that is to be idle: the kernel, which has cpu.idle since

@@ -223,6 +223,28 @@ func (c *Cgroup) updateUnit(r *lib.Resources) error {
 	})
 }
 
+// keepPeriod writes the period of a CPU quota without limit once more: for such a one systemd has a period of its own, and
+// writes that some time after it was told of a limit. When it answers a question it has done so.
+func (c *Cgroup) keepPeriod(r *lib.Resources) error {
+	if c.saved.Unit == nil || c.saved.Layout != V2 || r.CpuPeriod == 0 || r.CpuQuota > 0 {
+		return nil
+	}
+	err := c.answered("ask for", func() error {
+		ctx := context.Background()
+		conn, err := c.connect(ctx)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		_, err = conn.GetUnitPropertyContext(ctx, c.saved.Unit.String(), "Id")
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return writeFile(c.main().dir()+"/cpu.max", "max "+strconv.FormatUint(r.CpuPeriod, 10))
+}
+
 // connect is a connection to the systemd that has the unit.
 func (c *Cgroup) connect(ctx context.Context) (*systemddbus.Conn, error) {
 	if c.saved.Unit.User {
