@@ -83,7 +83,7 @@ const (
 	// The terminal could not be made or handed over. It needs a devpts at /dev/pts and, without a foreground, `--console-socket`.
 	Console Code = "E_CONSOLE"
 
-	// criu could not save or restore the processes. The text has what its log says last, the hint where the log is.
+	// criu could not save or restore the processes. The text has the first error of its log, or how it ended, and where the log is.
 	CRIU Code = "E_CRIU"
 
 	// The caller may not do this. Run it as root, or see `mydocker spec --rootless`.
