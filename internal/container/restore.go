@@ -111,6 +111,9 @@ func (r *restoration) restore() error {
 	if err != nil {
 		return r.cg.Explain(err)
 	}
+	if r.init == nil {
+		return fault.New(fault.CRIU, "", errors.New("criu has not told which process is the container's init"))
+	}
 	if err := r.writeRestored(); err != nil {
 		return err
 	}
