@@ -21,22 +21,26 @@ func checkpointCommand() *cli.Command {
 		Name:      "checkpoint",
 		Usage:     "save a running container in files",
 		ArgsUsage: "ID",
-		Description: "Saves the processes of the container in image files and then removes the container; `" + name + " restore` goes on from there.\n" +
-			"The files of the container are not saved: its root filesystem has to be there as it was. With --leave-running the container\n" +
-			"runs on and keeps its ID: restore under another one, or when it has been deleted.\n\n" +
-			criuNeeded + " What it logs is in dump.log, in the work directory. After a\n" +
-			"checkpoint that has failed the container runs on; so it does after --lazy-pages when a signal ends the command.",
+		Description: "Saves the processes of the container in image files and then removes the container; `" + name + " restore` goes on from\n" +
+			"there. Files are not saved: the root filesystem, and the files that standard streams lead to, have to be there as they were.\n" +
+			"Of a container that `run` has made without a bundle config.json is put beside the images, which are its bundle then. With\n" +
+			"--leave-running the container runs on and keeps its ID: restore under another one, or when it has been deleted.\n\n" +
+			criuNeeded + " What it logs\n" +
+			"is in dump.log, in the work directory. After a checkpoint that has failed the container runs on. A signal has criu give up\n" +
+			"at its next step; a second one kills it at once.\n\n" +
+			"With --lazy-pages the memory stays here, and the command waits. Who connects first fetches it: when that connection ends, the\n" +
+			"container is taken to go on there, and is removed. A signal gives the move up.",
 		Flags: []cli.Flag{
 			imagePathFlag(), workPathFlag(),
 			&cli.StringFlag{Name: "parent-path", Usage: "`DIR` of an earlier --pre-dump, relative to --image-path, as ../1", TakesFile: true},
 			&cli.BoolFlag{Name: "leave-running", Usage: "leave the container running"},
 			tcpEstablishedFlag(),
 			&cli.BoolFlag{Name: "tcp-skip-in-flight", Usage: "leave out TCP connections that are being made"},
-			&cli.BoolFlag{Name: "link-remap", Usage: "give unlinked files that are open a name, to save them"},
+			&cli.BoolFlag{Name: "link-remap", Usage: "give files that are open and whose name was removed another name, to save them"},
 			extUnixSkFlag(), shellJobFlag(),
-			&cli.BoolFlag{Name: "lazy-pages", Usage: "keep the memory here, and serve it at --page-server until it is fetched"},
+			&cli.BoolFlag{Name: "lazy-pages", Usage: "keep the memory here, and serve it at --page-server to a criu lazy-pages"},
 			&cli.IntFlag{Name: "status-fd", Value: -1, DefaultText: "none", Usage: "write a zero byte to descriptor `FD` when --lazy-pages can be fetched"},
-			&cli.StringFlag{Name: "page-server", Usage: "send the memory to the page server at `ADDRESS:PORT`, or serve it there with --lazy-pages"},
+			&cli.StringFlag{Name: "page-server", Usage: "send the memory to the page server at `ADDRESS:PORT`, or serve it there with --lazy-pages (default: port 27277 of all addresses)"},
 			fileLocksFlag(),
 			&cli.BoolFlag{Name: "pre-dump", Usage: "save the memory only, and go on: a later checkpoint with --parent-path saves what has changed since"},
 			manageCgroupsFlag(), emptyNamespacesFlag(),
@@ -114,9 +118,9 @@ func fileLocksFlag() cli.Flag {
 }
 
 func manageCgroupsFlag() cli.Flag {
-	return &cli.StringFlag{Name: "manage-cgroups-mode", Usage: "what of the cgroups is saved and restored: soft, full, strict or ignore", DefaultText: "soft"}
+	return &cli.StringFlag{Name: "manage-cgroups-mode", Usage: "settings of cgroups: of those that are missing (soft), of all (full), none may exist (strict), ignore", DefaultText: "soft"}
 }
 
 func emptyNamespacesFlag() cli.Flag {
-	return &cli.StringSliceFlag{Name: "empty-ns", Usage: "leave out what is in the namespace of `TYPE`: network"}
+	return &cli.StringSliceFlag{Name: "empty-ns", Usage: "leave out what is in the namespace of `TYPE`, network: for who sets it up anew"}
 }

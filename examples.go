@@ -22,8 +22,9 @@ func examples(command string) []example {
 		return []example{
 			{"save a container and end it", "checkpoint --image-path /srv/images box"},
 			{"save it and let it run on", "checkpoint --image-path /srv/images --leave-running box"},
-			{"in two steps: the memory first, then all that has changed since, which stops it for a shorter time", "checkpoint --pre-dump --image-path /srv/images/1 box"},
-			{"", "checkpoint --parent-path ../1 --image-path /srv/images/2 box"},
+			{"the memory first, while it runs on", "checkpoint --pre-dump --image-path /srv/images/1 box"},
+			{"and then all that has changed since: it stands still for a shorter time", "checkpoint --parent-path ../1 --image-path /srv/images/2 box"},
+			{"all but the memory, which is fetched later", "checkpoint --lazy-pages --page-server 10.0.0.1:27000 --image-path /srv/images box"},
 		}
 	case "completion":
 		return []example{
@@ -83,6 +84,7 @@ func examples(command string) []example {
 	case "restore":
 		return []example{
 			{"go on with what checkpoint has saved", "restore --bundle /srv/box --image-path /srv/images box"},
+			{"go on there while `criu lazy-pages --page-server --address 10.0.0.1 --port 27000 -D /srv/images -W /srv/work` fetches the memory", "restore --bundle /srv/box --lazy-pages --image-path /srv/images --work-path /srv/work box"},
 		}
 	case "resume":
 		return []example{{"let its processes go on", "resume box"}}

@@ -15,10 +15,12 @@ func restoreCommand() *cli.Command {
 		Usage:     "make a container of files that checkpoint has saved",
 		ArgsUsage: "ID",
 		Description: "Makes the bundle's container with the processes of image files, and waits for its end, which removes it. The exit code is\n" +
-			"that of its process. The hooks prestart, createRuntime, poststart and poststop are run. The image files stay: they can be\n" +
-			"restored again.\n\n" +
-			criuNeeded + " What it logs is in restore.log, in the work\n" +
-			"directory. Of a restore that has failed nothing is left but the log.",
+			"that of its process. The hooks prestart, createRuntime, poststart and poststop are run. The image files stay.\n\n" +
+			"Of config.json the root filesystem, the sources of mounts, namespaces that are given by path, the cgroup and its limits, hooks\n" +
+			"and annotations are used. All else, as the program, its namespaces and its mounts, is what was saved.\n\n" +
+			criuNeeded + " What it logs\n" +
+			"is in restore.log, in the work directory. Of a restore that has failed nothing is left but that, and directories for mounts\n" +
+			"that the root filesystem lacked.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "console-socket", Usage: "hand the terminal's master to whoever listens on `SOCKET`", TakesFile: true},
 			imagePathFlag(), workPathFlag(), tcpEstablishedFlag(), extUnixSkFlag(), shellJobFlag(), fileLocksFlag(), manageCgroupsFlag(),
@@ -28,8 +30,8 @@ func restoreCommand() *cli.Command {
 			&cli.BoolFlag{Name: "no-subreaper", Usage: "do not become the parent of processes that the container leaves behind"},
 			&cli.BoolFlag{Name: "no-pivot", Usage: "accepted as by create; it is criu that enters the root filesystem"},
 			emptyNamespacesFlag(),
-			&cli.BoolFlag{Name: "auto-dedup", Usage: "remove from the image files what is restored"},
-			&cli.BoolFlag{Name: "lazy-pages", Usage: "fetch the memory when it is used, from a \"criu lazy-pages\" with the same --work-dir"},
+			&cli.BoolFlag{Name: "auto-dedup", Usage: "remove from the image files what is restored: they cannot be restored again"},
+			&cli.BoolFlag{Name: "lazy-pages", Usage: "fetch the memory when it is used, from a criu lazy-pages whose --work-dir is --work-path here"},
 			&cli.StringFlag{Name: "lsm-profile", Usage: "set another security label than the one that was saved, as `TYPE:NAME`: apparmor:NAME or selinux:LABEL"},
 			&cli.StringFlag{Name: "lsm-mount-context", Usage: "mount with another SELinux `LABEL` than the one that was saved"},
 		},

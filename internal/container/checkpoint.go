@@ -3,6 +3,8 @@ package container
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/sirupsen/logrus"
@@ -11,6 +13,7 @@ import (
 	"mydocker/internal/criu"
 	"mydocker/internal/fault"
 	"mydocker/internal/progress"
+	"mydocker/internal/rawfile"
 	"mydocker/internal/signals"
 	"mydocker/libinit"
 )
@@ -47,23 +50,40 @@ func (c *Container) checkpoint(o *criu.Options, catcher *signals.Catcher) error 
 		return err
 	}
 	host := c.criuHost(c.cgroup(), spec)
+	host.Await = func(first, second int) (bool, error) {
+		ready, err := catcher.AwaitEither(first, second)
+		if err != nil {
+			catcher.Again()
+		}
+		return ready, err
+	}
 	// Who deletes the container meanwhile, or kills its processes, is not kept waiting until all pages are fetched.
-	host.Await, host.Serving = catcher.Await, c.unlock
+	served := false
+	host.Serving = func() {
+		served = true
+		c.unlock()
+	}
 	said := progress.Start(func() string { return "container " + c.rec.ID + ": criu saves it" })
-	left, err := o.Dump(c.rec.Init.Pid, spec, host)
+	err = o.Dump(c.rec.Init.Pid, spec, host)
 	said()
-	if o.LazyPages {
+	if served {
 		gone, lockErr := c.relock()
 		if gone || lockErr != nil {
 			return errors.Join(err, lockErr)
 		}
 	}
-	switch {
-	case err != nil:
-		c.thawFor(status)
+	if err != nil {
+		c.settle(status, served)
 		return err
-	case left:
+	}
+	if o.LeaveRunning || o.PreDump {
 		return nil
+	}
+	if err := c.keepConfig(o.ImagePath); err != nil {
+		return err
+	}
+	if !c.dying() && !c.waitEnd() {
+		return nil // a configuration file of criu has it run on
 	}
 	return c.stopAndDestroy()
 }
@@ -79,19 +99,41 @@ func (c *Container) relock() (gone bool, err error) {
 	return false, c.read()
 }
 
-// thawFor has the processes go on after a criu that has ended too early to do so, if they have run before.
-func (c *Container) thawFor(status string) {
+// settle has the processes run, or stand still, as they did before: a criu that has ended too early has not done so. It
+// freezes them while it begins, and thaws them long before it serves pages: who has frozen them then is somebody else.
+func (c *Container) settle(status string, served bool) {
 	cg := c.cgroup()
-	if cg == nil || status != Running {
+	if cg == nil {
 		return
 	}
 	frozen, err := cg.Frozen()
-	if err == nil && frozen {
+	switch {
+	case err != nil:
+	case status == Running && frozen && !served:
 		err = cg.Thaw()
+	case status == Paused && !frozen:
+		err = cg.Freeze()
 	}
 	if err != nil {
-		logrus.Warnf("container %s may be frozen still: %v", c.rec.ID, err)
+		logrus.Warnf("container %s may not be %s as it was: %v", c.rec.ID, status, err)
 	}
+}
+
+// keepConfig puts the configuration of a container without a bundle, which ends with the state directory, beside the
+// images: they are then its bundle.
+func (c *Container) keepConfig(images string) error {
+	if c.rec.Bundle != filepath.Clean(c.path("")) {
+		return nil
+	}
+	config, err := rawfile.Read(c.path(configFile))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(images, configFile), config, 0o600)
+	}
+	if err != nil {
+		return fault.New(fault.StateDirectory, "", fmt.Errorf("keep the configuration: %w", err))
+	}
+	logrus.Infof("the container had no bundle: `restore --bundle %s` takes its config.json from there", images)
+	return nil
 }
 
 // criuAllowed tells whether the caller can use criu: it traces processes, writes their pids and mounts.
@@ -115,7 +157,7 @@ func checkpointable(spec *specs.Spec) error {
 
 // criuHost collects what criu has to know of the container beside its configuration.
 func (c *Container) criuHost(cg *cgroups.Cgroup, spec *specs.Spec) *criu.Host {
-	h := &criu.Host{ID: c.rec.ID, Bundle: c.rec.Bundle, Rootfs: rootfs(spec, c.rec.Bundle)}
+	h := &criu.Host{Bundle: c.rec.Bundle, Rootfs: rootfs(spec, c.rec.Bundle)}
 	if cg == nil {
 		return h
 	}

@@ -92,9 +92,8 @@ func (c *Container) waitStopped(wait time.Duration) bool {
 func (c *Container) waitGone(f *os.File, wait time.Duration) bool {
 	defer progress.Start(func() string { return "container " + c.rec.ID + ": its process is ending" })()
 	for ; wait > 0; wait -= time.Second {
-		// Of one that is traced, as by a criu that serves its pages, the descriptor tells nothing until the tracer has
-		// waited for all threads.
-		if waitPidfd(f, min(wait, time.Second)) || !c.rec.Init.alive() {
+		// Of one that is traced the descriptor tells nothing until the tracer has waited for all threads.
+		if waitPidfd(f, min(wait, time.Second)) || c.rec.Init.traced() && !c.rec.Init.alive() {
 			return true
 		}
 	}

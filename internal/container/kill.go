@@ -88,21 +88,34 @@ func (c *Container) hasProcesses() bool {
 
 // killed tells whether a SIGKILL is pending on the process: its end is under way.
 func (p process) killed() bool {
-	b, err := rawfile.Read("/proc/" + strconv.Itoa(p.Pid) + "/status")
-	if err != nil {
-		return true
-	}
-	for line := range strings.Lines(string(b)) {
-		name, value, _ := strings.Cut(line, ":")
-		if name != "ShdPnd" && name != "SigPnd" {
-			continue
-		}
-		pending, err := strconv.ParseUint(strings.TrimSpace(value), 16, 64)
+	status := p.status()
+	for _, name := range []string{"ShdPnd", "SigPnd"} {
+		pending, err := strconv.ParseUint(status[name], 16, 64)
 		if err == nil && pending&(1<<(unix.SIGKILL-1)) != 0 {
 			return true
 		}
 	}
-	return false
+	return status == nil
+}
+
+// traced tells whether another process traces it, as a criu that saves it does.
+func (p process) traced() bool {
+	tracer := p.status()["TracerPid"]
+	return tracer != "" && tracer != "0"
+}
+
+// status reads /proc/PID/status (proc_pid_status(5)); it is nil for a process that is gone.
+func (p process) status() map[string]string {
+	b, err := rawfile.Read("/proc/" + strconv.Itoa(p.Pid) + "/status")
+	if err != nil {
+		return nil
+	}
+	status := map[string]string{}
+	for line := range strings.Lines(string(b)) {
+		name, value, _ := strings.Cut(line, ":")
+		status[name] = strings.TrimSpace(value)
+	}
+	return status
 }
 
 // Pids are the container's processes, in no order.

@@ -98,7 +98,7 @@ func (r *restoration) restore() error {
 		return err
 	}
 	host := r.criuHost(r.cg, r.spec)
-	host.Await = r.catcher.Await
+	host.Await = r.catcher.AwaitEither
 	host.Notify, host.NotifyAt = r.path(notifyDir), notify.Dir
 	for _, dir := range []string{r.path(stageDir), r.path(notifyDir)} {
 		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {

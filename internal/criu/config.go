@@ -3,6 +3,7 @@ package criu
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"mydocker/internal/fault"
@@ -42,14 +43,26 @@ func readSettings(path string) (map[string]string, error) {
 	settings := map[string]string{}
 	for line := range strings.Lines(string(b)) {
 		line, _, _ = strings.Cut(line, "#")
-		words := strings.FieldsFunc(line, func(r rune) bool { return r == '=' || strings.ContainsRune(" \t\n", r) })
-		switch len(words) {
-		case 0:
-		case 1:
-			settings[words[0]] = ""
-		default:
-			settings[words[0]] = strings.Trim(words[1], `"'`)
+		line = strings.TrimSpace(line)
+		end := strings.IndexAny(line, " \t=")
+		if end < 0 {
+			end = len(line)
 		}
+		settings[line[:end]] = strings.Trim(line[end:], " \t=\"'")
 	}
 	return settings, nil
+}
+
+// logPath is where criu logs to that was told of a directory and a name.
+func (c *call) logPath(dir, name string) string {
+	if own := c.settings["work-dir"]; own != "" {
+		dir = own
+	}
+	if own := c.settings["log-file"]; own != "" {
+		name = own
+	}
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(dir, name)
 }

@@ -12,40 +12,42 @@ import (
 	"mydocker/internal/fault"
 )
 
-// Dump saves the process pid, which is the container's init, and all its children. Unless the options, or criu's
-// configuration file, say otherwise criu ends them then; left tells that it does not. After an error they run on, but in
-// a cgroup that is frozen where criu has not come to its end.
-func (o *Options) Dump(pid int, spec *specs.Spec, h *Host) (left bool, err error) {
+// Dump saves the process pid, which is the container's init, and all its children. Unless the options say otherwise
+// criu ends them then, if no configuration file of criu says otherwise either. After an error they run on, but in a
+// cgroup that may be frozen where criu has not come to its end.
+func (o *Options) Dump(pid int, spec *specs.Spec, h *Host) error {
 	path, err := find()
 	if err != nil {
-		return false, err
+		return err
+	}
+	if err := errBelow(spec, h); err != nil {
+		return err
 	}
 	if err := o.prepareImages(); err != nil {
-		return false, err
+		return err
 	}
 	kind := rpc.CriuReqType_DUMP
 	if o.PreDump {
 		kind = rpc.CriuReqType_PRE_DUMP
 	}
-	c, err := o.common(kind, "dump.log", spec)
+	c, err := o.common(kind, "dump.log", spec, h)
 	if err != nil {
-		return false, err
+		return err
 	}
 	if err := o.dumpOptions(c, pid, spec, h); err != nil {
-		return false, err
+		return err
 	}
-	_, running := c.settings["leave-running"]
-	_, stopped := c.settings["leave-stopped"]
-	return o.PreDump || o.LeaveRunning || running || stopped, c.run(path)
+	return c.run(path)
 }
 
-// prepareImages makes the directories that are to be written.
+// prepareImages makes the directories that are to be written. They can be entered: at a restore root of the container's
+// user namespace opens its images by itself. The files in them are criu's, and for nobody else to read.
 func (o *Options) prepareImages() error {
 	for _, dir := range []string{o.ImagePath, o.WorkPath} {
 		if dir == "" {
 			continue
 		}
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+		if err := os.MkdirAll(dir, 0o711); err != nil {
 			return fault.New(fault.Usage, "", fmt.Errorf("make directory of the image files: %w", err))
 		}
 	}
@@ -110,12 +112,14 @@ func (o *Options) dumpOptions(c *call, pid int, spec *specs.Spec, h *Host) error
 		if script != "post-dump" {
 			return nil
 		}
-		if err := o.saveStreams(streams); err != nil || !o.LazyPages {
+		if err := o.saveStreams(streams); err != nil {
 			return err
 		}
-		// Its code is not in the processes any more. It serves pages until somebody has fetched all.
-		c.await, c.grace = h.Await, 0
-		h.Serving()
+		if _, set := c.settings["lazy-pages"]; o.LazyPages || set {
+			// Its code is not in the processes any more. It serves pages until somebody has fetched all.
+			c.serving = true
+			h.Serving()
+		}
 		return nil
 	}
 	return nil

@@ -21,13 +21,18 @@ func (c *call) failed(message string, code int32) error {
 	reason := firstError(c.log)
 	switch {
 	case reason != "":
-	case message != "":
+	case message != "" && !strings.HasPrefix(message, harmless):
 		reason = message
 	case code != 0:
 		reason = syscall.Errno(code).Error()
 	default:
 		reason = "its log does not say why"
 	}
+	return c.failure(reason)
+}
+
+// failure is the error of a request that failed for a reason.
+func (c *call) failure(reason string) error {
 	verb := "dump"
 	switch c.kind {
 	case rpc.CriuReqType_RESTORE:
@@ -78,6 +83,15 @@ func hintFor(reason string) string {
 		{"file-locks", "give --file-locks"},
 		{"link-remap", "give --link-remap"},
 		{"in-flight", "give --tcp-skip-in-flight"},
+		{"track-mem", "this kernel, or this criu, does not track changes of memory: leave out --pre-dump and --parent-path"},
+		{"1:16 opt", "this criu is older than the kernel, which has no such option since Linux 6.16: install a newer one"},
+		{"no mapping for", "a mount that was saved is not in config.json any more"},
+		{"create a temporary directory", "the root filesystem has to belong to root of the user namespace: criu makes a directory in it"},
+		{"open file fd/", "a standard stream leads to a file that root of the container's user namespace may not open: have it lead to a pipe or /dev/null"},
+		{"uns: send req error", "criu needs the ID 65534 in the mappings of the user namespace, as a size of 65536 has it"},
+		{"has bad size", "a file that was open has changed since it was saved: put it back, or have the streams lead to pipes or /dev/null"},
+		{"lazy-pages.socket", "start `criu lazy-pages` first, with the --work-dir that is --work-path here"},
+		{"header magic mismatch", "the image files are damaged, or a restore with --auto-dedup has taken out what it has restored"},
 		{"existing cgroups", "the container's cgroup is made first: give --manage-cgroups-mode full"},
 		{"vDSO", "this criu is older than the kernel: install a newer one"},
 		{"kerndat", "this criu does not know the kernel: install a newer one"},

@@ -1,6 +1,7 @@
 package criu
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 	"github.com/moby/sys/mountinfo"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"mydocker/internal/fault"
 )
 
 // external says that a mount comes from the host. In the images it has a key in place of a content; a restore tells
@@ -189,6 +192,30 @@ func sources(spec *specs.Spec, h *Host) ([]string, error) {
 		}
 	}
 	return list, nil
+}
+
+// errBelow refuses what criu could not restore: in a user namespace the kernel lets nobody take a directory without the
+// mounts in it (mount_namespaces(7)), and criu binds one mount after the other.
+func errBelow(spec *specs.Spec, h *Host) error {
+	if !hasNamespace(spec, specs.UserNamespace) {
+		return nil
+	}
+	host, err := mountinfo.GetMounts(nil)
+	if err != nil {
+		return fault.New(fault.CRIU, "", fmt.Errorf("read mounts: %w", err))
+	}
+	for i := range spec.Mounts {
+		m := &spec.Mounts[i]
+		if !isBind(m) || !isRecursive(m) {
+			continue
+		}
+		found := false
+		addBelow(host, bindSource(m, h), "", func(string, string) { found = true })
+		if found {
+			return fault.New(fault.Unsupported, fmt.Sprintf("mounts[%d]", i), errors.New("criu cannot restore a directory with mounts in it into a user namespace"))
+		}
+	}
+	return nil
 }
 
 // addBelow adds the mounts of the host below the source of a recursive bind.

@@ -42,16 +42,15 @@ type Options struct {
 
 // Host are the facts of the container that are not in its configuration.
 type Host struct {
-	ID     string
 	Bundle string
 	Rootfs string
 	Cgroup Cgroup
 	Notify string // the host's directory of the notify socket, where NotifyAt is in the container
 	// NotifyAt is where it is mounted.
 	NotifyAt string
-	// Await waits until a descriptor can be read. Its error ends a restore, and the serving of lazy pages: a criu that
-	// is killed while it saves processes leaves its code inside.
-	Await func(fd int) error
+	// Await waits until one of two descriptors can be read, and tells whether it is the first. Its error, that of a
+	// signal, has criu give up; when it is called again it waits for a further signal.
+	Await func(first, second int) (bool, error)
 	// Serving says that all but the lazy pages is saved, and that criu serves these from now on.
 	Serving func()
 }
@@ -142,7 +141,7 @@ func (o *Options) pageServer() (*rpc.CriuPageServerInfo, error) {
 func ptr[T any](v T) *T { return &v }
 
 // common makes what every request has, and a call for it.
-func (o *Options) common(kind rpc.CriuReqType, log string, spec *specs.Spec) (*call, error) {
+func (o *Options) common(kind rpc.CriuReqType, log string, spec *specs.Spec, h *Host) (*call, error) {
 	work := o.WorkPath
 	if work == "" {
 		work = o.ImagePath
@@ -163,7 +162,7 @@ func (o *Options) common(kind rpc.CriuReqType, log string, spec *specs.Spec) (*c
 		AutoDedup: &o.AutoDedup, LazyPages: &o.LazyPages, EmptyNs: &empty,
 		ManageCgroups: ptr(true), ManageCgroupsMode: &mode,
 	}
-	c := &call{kind: kind, opts: opts, images: o.ImagePath, work: work, grace: grace}
+	c := &call{kind: kind, opts: opts, images: o.ImagePath, work: work, await: h.Await}
 	if opts.ConfigFile, err = configFile(spec.Annotations); err != nil {
 		return nil, err
 	}
@@ -172,12 +171,7 @@ func (o *Options) common(kind rpc.CriuReqType, log string, spec *specs.Spec) (*c
 			return nil, err
 		}
 	}
-	if own := c.settings["log-file"]; own != "" {
-		log = own
-	}
-	if c.log = log; !filepath.IsAbs(log) {
-		c.log = filepath.Join(work, log)
-	}
+	c.log = c.logPath(work, log)
 	if o.ShellJob {
 		c.stdin = os.Stdin
 	}

@@ -1,6 +1,7 @@
 package criu
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,6 +23,16 @@ type Events struct {
 	Console    func(master *os.File) error // the terminal's master, which it may keep
 }
 
+// inventory is the image file that each dump has.
+const inventory = "inventory.img"
+
+// empty tells whether a directory that is there has no image files.
+func empty(dir string) bool {
+	_, noDir := os.Stat(dir)
+	_, err := os.Stat(filepath.Join(dir, inventory))
+	return noDir == nil && errors.Is(err, os.ErrNotExist)
+}
+
 // Restore makes the processes anew. The container's init is then a child of the caller.
 //
 // criu runs in a mount namespace of its own, a slave of the host's, where the root filesystem is mounted on stage, an
@@ -31,17 +42,19 @@ func (o *Options) Restore(stage string, spec *specs.Spec, h *Host, e *Events) er
 	if err != nil {
 		return err
 	}
+	if empty(o.ImagePath) {
+		return fault.Hint(fault.New(fault.Usage, "", fmt.Errorf("no image files in %s", o.ImagePath)), "give their directory by --image-path")
+	}
 	if o.WorkPath != "" {
-		if err := os.MkdirAll(o.WorkPath, 0o700); err != nil {
+		if err := os.MkdirAll(o.WorkPath, 0o711); err != nil {
 			return fault.New(fault.Usage, "", fmt.Errorf("make work directory: %w", err))
 		}
 	}
-	c, err := o.common(rpc.CriuReqType_RESTORE, "restore.log", spec)
+	c, err := o.common(rpc.CriuReqType_RESTORE, "restore.log", spec, h)
 	if err != nil {
 		return err
 	}
 	c.placed, c.notify = e.Placed, e.answer
-	c.await = h.Await
 	if err := o.restoreOptions(c, spec, h); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/checkpoint-restore/go-criu/v8/rpc"
+	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
@@ -28,17 +29,24 @@ type call struct {
 	// files are criu's descriptors from firstFile on.
 	files []*os.File
 	cmd   *exec.Cmd
+	pidfd int // of criu
 
-	await  func(fd int) error // waits until the descriptor can be read, or criu is to end; nil waits whatever comes
-	grace  time.Duration      // how long criu may clean up when it is to end, before it is killed
-	thread func() error       // prepares the thread that starts criu: its mount namespace, for one
+	await  func(first, second int) (bool, error) // of Host
+	thread func() error                          // prepares the thread that starts criu: its mount namespace, for one
 	placed func(pid int) error
 	notify func(script string, pid int, files []*os.File) error
+
+	serving bool  // all but lazy pages is saved: criu may be killed at any time
+	broken  error // why criu is to give up
+	told    time.Time
 }
 
 // grace is how long criu may take to end the processes that it has half made. Who deletes a container that is being
 // restored waits longer.
 const grace = 2 * time.Second
+
+// once is the time in which signals are one: timeout(1) sends its own to the command and to its process group.
+const once = time.Second
 
 // firstFile is the number that files[0] has in criu: 3 is the socket.
 const firstFile = 4
@@ -60,13 +68,10 @@ func (c *call) run(path string) (err error) {
 	c.cmd, cmd.Stdin = cmd, c.stdin
 	cmd.ExtraFiles = append([]*os.File{theirs}, c.files...)
 	// A ^C at the terminal is the command's: criu that dies in the middle leaves processes with its code inside.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if c.stdin != nil && c.kind == rpc.CriuReqType_RESTORE {
-		cmd.SysProcAttr = nil // who takes the terminal has to be in its foreground group
-	}
+	// But who takes the terminal has to be in its foreground group.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: c.stdin == nil || c.kind != rpc.CriuReqType_RESTORE, PidFD: &c.pidfd}
 	closeDirs := func() {}
-	// What an earlier criu has failed of is not to be taken for this one's reason.
-	_ = os.Remove(c.log)
+	c.removeLog()
 	err = onThread(func() error {
 		if c.thread != nil {
 			if err := c.thread(); err != nil {
@@ -87,6 +92,7 @@ func (c *call) run(path string) (err error) {
 	if err != nil {
 		return err
 	}
+	defer unix.Close(c.pidfd)
 	defer func() {
 		// After an answer it ends by itself when it sees the socket closed.
 		_ = conn.Close()
@@ -103,54 +109,114 @@ func (c *call) run(path string) (err error) {
 	return c.talk(conn)
 }
 
-// talk is the conversation: a request, and then answers to notifications. After an error of ours, broken, the answers
-// say so, for criu to clean up: one that is killed in the middle leaves processes that are half made.
+// talk is the conversation: a request, and then answers to notifications.
 func (c *call) talk(conn *os.File) error {
 	request := &rpc.CriuReq{Type: &c.kind, Opts: c.opts}
-	var broken error
 	for {
 		err := send(conn, request)
-		if err == nil && broken == nil && c.await != nil {
-			broken = c.await(int(conn.Fd()))
-		}
-		if broken != nil && (err != nil || !readable(conn, c.grace)) {
-			return broken
+		if err == nil {
+			err = c.next(int(conn.Fd()))
 		}
 		var answer *rpc.CriuResp
 		var files []*os.File
 		if err == nil {
 			answer, files, err = receive(conn)
 		}
-		if err != nil {
-			return errors.Join(broken, c.gone(err))
-		}
 		switch {
+		case err != nil && c.broken != nil:
+			return c.uncleaned(c.broken)
+		case err != nil:
+			return c.uncleaned(c.gone(err))
 		case answer.GetType() == rpc.CriuReqType_NOTIFY && answer.GetNotify() != nil:
-			n := answer.GetNotify()
-			if broken == nil {
-				broken = c.notify(n.GetScript(), int(n.GetPid()), files)
-			} else {
-				closeAll(files)
-			}
-			ok, kind := broken == nil, rpc.CriuReqType_NOTIFY
-			request = &rpc.CriuReq{Type: &kind, NotifySuccess: &ok}
-		case broken != nil:
-			return broken
-		case answer.GetSuccess():
-			return nil
+			request = c.reply(answer.GetNotify(), files)
+		case answer.GetSuccess() && (c.broken == nil || c.kind != rpc.CriuReqType_RESTORE):
+			return nil // a dump was further than the signal that was to end it
+		case c.broken != nil:
+			return c.broken
 		default:
 			return c.failed(answer.GetCrErrmsg(), answer.GetCrErrno())
 		}
 	}
 }
 
+// reply answers a notification. After an error of ours it says so, for criu to clean up.
+func (c *call) reply(n *rpc.CriuNotify, files []*os.File) *rpc.CriuReq {
+	if c.broken == nil {
+		c.giveUp(c.notify(n.GetScript(), int(n.GetPid()), files))
+	} else {
+		closeAll(files)
+	}
+	ok, kind := c.broken == nil, rpc.CriuReqType_NOTIFY
+	return &rpc.CriuReq{Type: &kind, NotifySuccess: &ok}
+}
+
+func (c *call) giveUp(err error) {
+	c.broken, c.told = err, time.Now()
+}
+
+// next waits for criu's next message. A signal ends a call when the next notification is answered: a criu that is killed
+// in the middle leaves processes that are half made, or with its code inside. An error says that there is no message:
+// criu has ended, though processes that it has made may have its end of the socket still, or is to be killed, by a
+// further signal or since a restore has not been given up in time.
+func (c *call) next(conn int) error {
+	for c.broken == nil || c.kind != rpc.CriuReqType_RESTORE {
+		message, err := c.await(conn, c.pidfd)
+		switch {
+		case err == nil && message:
+			return nil
+		case err == nil:
+			return io.EOF
+		case c.broken != nil && time.Since(c.told) < once:
+			continue
+		case c.broken != nil, c.serving:
+			c.broken = err
+			return err
+		}
+		if c.giveUp(err); c.kind != rpc.CriuReqType_RESTORE {
+			logrus.Warn("criu is told to give up at its next step; a further signal kills it, and may damage the container")
+		}
+	}
+	left := max(time.Until(c.told.Add(grace)), 0)
+	fds := []unix.PollFd{{Fd: int32(conn), Events: unix.POLLIN}, {Fd: int32(c.pidfd), Events: unix.POLLIN}}
+	for {
+		_, err := unix.Poll(fds, int(left.Milliseconds()))
+		switch {
+		case err == unix.EINTR:
+		case fds[0].Revents == 0:
+			return io.EOF
+		default:
+			return nil
+		}
+	}
+}
+
 // gone is the error of a criu that has ended without an answer.
 func (c *call) gone(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) {
-		_ = c.cmd.Wait()
-		return c.failed("it ended without an answer: "+c.cmd.ProcessState.String(), 0)
+	if !errors.Is(err, io.EOF) && !errors.Is(err, unix.EPIPE) && !errors.Is(err, unix.ECONNRESET) {
+		return fault.New(fault.CRIU, "", fmt.Errorf("talk to criu: %w", err))
 	}
-	return fault.New(fault.CRIU, "", fmt.Errorf("talk to criu: %w", err))
+	_ = c.cmd.Wait()
+	reason := "it ended without an answer: " + c.cmd.ProcessState.String()
+	if c.cmd.ProcessState.Exited() {
+		return c.failed(reason, 0)
+	}
+	return c.failure(reason) // what it has logged was not the end of it
+}
+
+// uncleaned says what a criu that was killed may have left of a dump.
+func (c *call) uncleaned(err error) error {
+	if c.kind != rpc.CriuReqType_DUMP {
+		return err
+	}
+	return fault.Hint(err, "criu has not cleaned up: it may have left the container's network locked, which `checkpoint --leave-running` unlocks")
+}
+
+// removeLog removes the log of an earlier criu: what that has failed of is not to be taken for this one's reason. A
+// configuration file may send the log anywhere, as to /dev/null.
+func (c *call) removeLog() {
+	if info, err := os.Lstat(c.log); err == nil && info.Mode().IsRegular() {
+		_ = os.Remove(c.log)
+	}
 }
 
 // openDirs opens the directories for criu, which reaches them through /proc/PID/fd of this process.
@@ -186,18 +252,6 @@ func onOwnThread(done chan<- error, f func() error) {
 		return
 	}
 	done <- f()
-}
-
-// readable waits for a message, or the end.
-func readable(conn *os.File, wait time.Duration) bool {
-	deadline := time.Now().Add(wait)
-	for {
-		left := max(time.Until(deadline), 0)
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(conn.Fd()), Events: unix.POLLIN}}, int(left.Milliseconds()))
-		if err != unix.EINTR {
-			return n > 0
-		}
-	}
 }
 
 func pair() (ours, theirs *os.File, err error) {

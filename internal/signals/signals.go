@@ -172,6 +172,9 @@ func (c *Catcher) AwaitEither(first, second int) (bool, error) {
 // aborted tells whether a signal that was caught asks the command to end.
 func (c *Catcher) aborted() bool { return c != nil && slices.ContainsFunc(c.taken, ends) }
 
+// Again forgets the signals that have asked the command to end: it is ended by a further one.
+func (c *Catcher) Again() { c.taken = slices.DeleteFunc(c.taken, ends) }
+
 // Context is a context that ends when a signal asks the command to end, for work that goes on in other goroutines.
 // stop ends the watch.
 func (c *Catcher) Context() (ctx context.Context, stop func()) {
