@@ -27,6 +27,7 @@ type Bind struct {
 	IDMapInside      bool   // the parent maps the ids of a source inside
 	MustBeProc       bool   // the source must be a procfs: it goes to /proc
 	InsideProc       bool   // the target is one of procFiles
+	Below            bool   // an earlier mount is at the target or above it
 }
 
 // newBind makes the step of a bind mount.
@@ -40,6 +41,7 @@ func (p *planner) newBind(i int, o *mountOptions, dest string) *Bind {
 		ParentOnDenied: p.opts.UserNamespace,
 		MustBeProc:     dest == "/proc",
 		InsideProc:     strings.HasPrefix(dest, "/proc/"),
+		Below:          p.below(dest),
 	}
 	b.Inside = p.insideSource(i, b.Source)
 	b.IDMapInside = b.Inside != "" && NeedsIDMap(p.spec, i)
@@ -86,7 +88,14 @@ func (b *Bind) do(e *Env) error {
 	if b.Target == "/proc" || b.Target == "/sys" {
 		use = useKeep
 	}
-	return e.place(fd, at, b.Target, b.Propagation, use)
+	if err := attach(fd, at); err != nil {
+		defer closeFd(fd)
+		if err := b.sameKind(fd, at); err != nil {
+			return err
+		}
+		return os.NewSyscallError("move_mount", err)
+	}
+	return e.finish(fd, b.Target, b.Propagation, use)
 }
 
 // open opens the source as a detached mount.
@@ -171,6 +180,12 @@ func (b *Bind) attributes(fd int) error {
 
 // target opens the place for the mount, made in the source's image when missing.
 func (b *Bind) target(e *Env, source int) (int, error) {
+	root := int(e.Root.Fd())
+	if !b.Below && !b.MustBeProc && !b.InsideProc {
+		if at, err := openPlain(root, b.Target); err == nil {
+			return at, nil
+		}
+	}
 	t := target{path: b.Target, noLinks: b.MustBeProc || b.InsideProc}
 	var at int
 	var err error
@@ -184,7 +199,7 @@ func (b *Bind) target(e *Env, source int) (int, error) {
 		if t.noLinks && isLink(err) {
 			return -1, notOrdinary("bind")
 		}
-		return -1, throughFile(int(e.Root.Fd()), b.Target, err)
+		return -1, throughFile(root, b.Target, err)
 	}
 	if err := b.check(source, at); err != nil {
 		closeFd(at)
@@ -214,9 +229,6 @@ func openTarget(e *Env, t target, source int) (int, error) {
 }
 
 func (b *Bind) check(source, at int) error {
-	if err := b.sameKind(source, at); err != nil {
-		return err
-	}
 	if b.InsideProc {
 		return nil // the plan has checked the path, and the image has no link in it
 	}

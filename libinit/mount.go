@@ -1,6 +1,7 @@
 package libinit
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path"
@@ -27,6 +28,7 @@ type Mount struct {
 	KeepMode             bool // a tmpfs takes the mode of the directory that it covers
 	CopyUp               bool // a tmpfs takes the contents of the directory that it covers
 	Late                 bool // becomes read-only only when the root filesystem is complete
+	Below                bool // an earlier mount is at the target or above it
 }
 
 func (m *Mount) String() string {
@@ -55,17 +57,44 @@ func mountError(source, dest string, err error) error {
 }
 
 func (m *Mount) do(e *Env) error {
-	at, made, err := target{path: m.Target, noLinks: m.Ordinary}.open(int(e.Root.Fd()))
+	at, made, err := m.target(int(e.Root.Fd()))
 	if err != nil {
-		if m.Ordinary && isLink(err) {
-			return notOrdinary(m.Type)
-		}
-		return throughFile(int(e.Root.Fd()), m.Target, err)
-	}
-	defer closeFd(at)
-	if err := m.checkTarget(at); err != nil {
 		return err
 	}
+	defer closeFd(at)
+	if err = m.mount(e, at, made); err != nil {
+		if kind, kindErr := fileType(at); kindErr == nil {
+			return cmp.Or(NeedsDirectory(m.Type, kind, m.Target), err)
+		}
+	}
+	return err
+}
+
+// target opens the place for the mount, which is made when it is missing. It may not lie within a procfs: the paths there
+// that may be covered are binds.
+func (m *Mount) target(root int) (at int, made bool, err error) {
+	if !m.Below && !m.Ordinary {
+		if at, err := openPlain(root, m.Target); err == nil {
+			return at, false, nil
+		}
+	}
+	at, made, err = target{path: m.Target, noLinks: m.Ordinary}.open(root)
+	switch {
+	case err != nil && m.Ordinary && isLink(err):
+		return -1, false, notOrdinary(m.Type)
+	case err != nil:
+		return -1, false, throughFile(root, m.Target, err)
+	case m.Ordinary:
+		return at, made, nil
+	}
+	if err := refuseProc(at, m.Type); err != nil {
+		closeFd(at)
+		return -1, false, err
+	}
+	return at, made, nil
+}
+
+func (m *Mount) mount(e *Env, at int, made bool) error {
 	data, err := m.data(at, made)
 	if err != nil {
 		return err
@@ -137,21 +166,6 @@ func (m *Mount) use() mountUse {
 func notOrdinary(kind string) error {
 	return fault.Hint(fmt.Errorf("filesystem %q must be mounted on ordinary directory", kind),
 		"no link may be in the path: what trusts /proc and /sys must find the container's own there")
-}
-
-// checkTarget refuses what lies within a procfs: the paths there that may be covered are binds.
-func (m *Mount) checkTarget(at int) error {
-	kind, err := fileType(at)
-	if err != nil {
-		return err
-	}
-	if err := NeedsDirectory(m.Type, kind, m.Target); err != nil {
-		return err
-	}
-	if m.Ordinary {
-		return nil
-	}
-	return refuseProc(at, m.Type)
 }
 
 // refuseProc refuses a target on a procfs. A link in the image can lead there, whatever the configuration says
@@ -267,7 +281,7 @@ func (p *planner) newMount(m *specs.Mount, o *mountOptions, dest string) *Mount 
 		Type: m.Type, Source: m.Source, Target: dest, Options: m.Options,
 		Attr: o.set | o.recSet, Data: splitData(o.data), Propagation: o.propagation, CopyUp: o.copyUp,
 		Old: o.super & (unix.MS_I_VERSION | unix.MS_SILENT), Super: o.super &^ (unix.MS_I_VERSION | unix.MS_SILENT),
-		Ordinary: m.Type == "proc" || m.Type == "sysfs",
+		Ordinary: m.Type == "proc" || m.Type == "sysfs", Below: p.below(dest),
 	}
 	readonly := s.Attr&unix.MOUNT_ATTR_RDONLY != 0
 	switch m.Type {

@@ -26,6 +26,7 @@ func (p *planner) mounts() error {
 	if l := p.spec.Linux; l != nil && l.MountLabel != "" && !p.opts.SELinux {
 		p.bad(noSELinux("linux.mountLabel"))
 	}
+	p.mounted = make(map[string]bool, len(p.spec.Mounts))
 	for i := range p.spec.Mounts {
 		field := "mounts[" + strconv.Itoa(i) + "]"
 		step, err := p.mount(i)
@@ -34,6 +35,7 @@ func (p *planner) mounts() error {
 			continue
 		}
 		p.add(field, step)
+		p.mounted[path.Clean("/"+p.spec.Mounts[i].Destination)] = true
 	}
 	if p.opts.NotifyDir != "" && p.hasNamespace(specs.MountNamespace) {
 		// A socket of a read-only mount can be written to, but not taken away or replaced.
@@ -85,6 +87,16 @@ func (p *planner) mount(i int) (Step, error) {
 		return nil, badMount(i, "type", "type must not be empty for a mount that is not a bind")
 	}
 	return p.newMount(m, &o, dest), nil
+}
+
+// below tells whether an earlier mount is at dest, or above it.
+func (p *planner) below(dest string) bool {
+	for ; dest != "/"; dest = path.Dir(dest) {
+		if p.mounted[dest] {
+			return true
+		}
+	}
+	return p.mounted[dest]
 }
 
 func badMount(i int, field, text string) error {

@@ -13,6 +13,8 @@ type planner struct {
 	opts  *Options
 	steps Plan
 	wrong []error // what is wrong with the spec, in the order in which it is looked at
+
+	mounted map[string]bool // the destinations of the mounts so far
 }
 
 // bad keeps what is wrong: planning goes on, to find the rest.

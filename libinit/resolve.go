@@ -28,6 +28,12 @@ func openIn(root int, path string, extra uint64) (int, error) {
 	}
 }
 
+// openPlain opens a path that leads over no link and over no other mount than that of root, as most do: what it is on needs
+// no look then.
+func openPlain(root int, path string) (int, error) {
+	return openIn(root, path, unix.RESOLVE_NO_SYMLINKS|unix.RESOLVE_NO_XDEV)
+}
+
 // target is a place for a mount, or for a node, inside the root filesystem.
 type target struct {
 	path    string
