@@ -6,8 +6,9 @@
 // late, since the runtime's monitor thread would wake up every 20 µs. It also has the kernel map the program by two calls, in
 // place of a page fault for each part that is used (MADV_POPULATE_READ, Linux 5.14; an older one refuses, and nothing is
 // lost), and the heap of a short command in huge pages: the runtime asks for the heap by the mmap of C, which it has for
-// sanitizers, and which is ours until then. Memory is not profiled, which would begin with the first allocation, before
-// the linker's word that nobody reads the profile. Without all this the program works, slower.
+// sanitizers, and which is ours until then. By sigaction in the same way it asks for the handlers of two signals and installs
+// 26: for real-time signals, too, that would be more than a hundred calls. Memory is not profiled, which would begin with the
+// first allocation, before the linker's word that nobody reads the profile. Without all this the program works, slower.
 package entry
 
 import (
@@ -17,6 +18,10 @@ import (
 
 // rlimit is struct rlimit64.
 type rlimit struct{ cur, max uint64 }
+
+// handled are the signals, a bit each, whose handlers the runtime may install: all but those of real-time signals, 34 to 64,
+// which package os/signal cannot catch then.
+var handled uint64 = 1<<34 - 2 //nolint:unused // entry_GOARCH.s
 
 // What the entry point leaves and uses.
 var (
@@ -33,6 +38,7 @@ var (
 // This package imports nothing but the runtime, so it is initialised among the first (spec of Go, "Program initialization": packages
 // without pending imports in the order of their paths, since Go 1.21): before package os, which raises the soft limit.
 func init() {
+	started()
 	const nofile = 7
 	if lowered {
 		call(sysPrlimit, 0, nofile, uintptr(unsafe.Pointer(&limit)), 0)
@@ -81,6 +87,9 @@ func Idle() {
 // Stack makes the caller's stack large enough for a command, at once. It would double from 2 KiB on, each time with a copy and
 // a look at the tables of the code.
 func Stack()
+
+// started gives the runtime sigaction(2) back.
+func started()
 
 // call makes a system call.
 //

@@ -61,6 +61,8 @@ environment:
 	MOVQ	$0, (AX)
 	LEAQ	mydocker_mmap(SB), AX
 	MOVQ	AX, _cgo_mmap(SB)
+	LEAQ	mydocker_sigaction(SB), AX
+	MOVQ	AX, _cgo_sigaction(SB)
 
 	// If there is a GOMAXPROCS in the environment, it holds.
 	MOVQ	(SP), CX
@@ -113,4 +115,28 @@ mapped:
 	RET
 refused:
 	NEGQ	AX
+	RET
+
+// sigaction(2), which the runtime calls by the convention of C. Those of other signals than handled do nothing, nor do
+// questions for the handler, but for SIGHUP and SIGINT: the answer is SIG_DFL then.
+TEXT mydocker_sigaction(SB), NOSPLIT|NOFRAME, $0
+	MOVQ	·handled(SB), AX
+	BTQ	DI, AX
+	JCC	nothing
+	TESTQ	SI, SI
+	JNE	real
+	CMPL	DI, $2
+	JHI	nothing
+real:
+	MOVL	$8, R10
+	MOVL	$13, AX
+	SYSCALL
+	RET
+nothing:
+	XORL	AX, AX
+	RET
+
+// func started()
+TEXT ·started(SB), NOSPLIT, $0-0
+	MOVQ	$0, _cgo_sigaction(SB)
 	RET

@@ -55,6 +55,8 @@ environment:
 	MOVD	ZR, (R0)
 	MOVD	$mydocker_mmap(SB), R0
 	MOVD	R0, _cgo_mmap(SB)
+	MOVD	$mydocker_sigaction(SB), R0
+	MOVD	R0, _cgo_sigaction(SB)
 
 	// If there is a GOMAXPROCS in the environment, it holds.
 	MOVD	(RSP), R0
@@ -112,4 +114,26 @@ mapped:
 	RET
 refused:
 	NEG	R0, R0
+	RET
+
+// See entry_amd64.s.
+TEXT mydocker_sigaction(SB), NOSPLIT|NOFRAME, $0
+	MOVD	·handled(SB), R9
+	LSR	R0, R9, R9
+	TBZ	$0, R9, nothing
+	CBNZ	R1, real
+	CMPW	$2, R0
+	BHI	nothing
+real:
+	MOVD	$8, R3
+	MOVD	$134, R8 // SYS_RT_SIGACTION
+	SVC
+	RET
+nothing:
+	MOVD	ZR, R0
+	RET
+
+// func started()
+TEXT ·started(SB), NOSPLIT, $0-0
+	MOVD	ZR, _cgo_sigaction(SB)
 	RET

@@ -106,13 +106,14 @@ func caught(s unix.Signal) bool {
 	return true
 }
 
-// Stop gives the signals back their defaults.
+// Stop gives those signals back their defaults that ask a command to end. The others are lost: it is about to end.
 func (c *Catcher) Stop() {
 	for s := unix.Signal(1); s <= last; s++ {
-		if caught(s) {
+		if ends(s) {
 			set(s, &sigaction{}, nil)
 		}
 	}
+	handlerFD = ^uintptr(0)
 	_ = unix.Close(c.read)
 	_ = unix.Close(c.write)
 }
