@@ -27,7 +27,7 @@ func checkpointCommand() *cli.Command {
 			"--leave-running the container runs on and keeps its ID: restore under another one, or when it has been deleted.\n\n" +
 			criuNeeded + " What it logs\n" +
 			"is in dump.log, in the work directory. After a checkpoint that has failed the container runs on. A signal has criu give up\n" +
-			"at its next step; a second one kills it at once.\n\n" +
+			"at its next step; another one, a second later, kills it.\n\n" +
 			"With --lazy-pages the memory stays here, and the command waits. Who connects first fetches it: when that connection ends, the\n" +
 			"container is taken to go on there, and is removed. A signal gives the move up.",
 		Flags: []cli.Flag{

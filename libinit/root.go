@@ -164,6 +164,13 @@ func readonlyBelow(fd int) error {
 
 // attach makes the clone the root of the plan, mounted over what it is a clone of: hooks of engines look for it there.
 func (r *Root) attach(e *Env, fd, at int) error {
+	magic, err := filesystem(fd)
+	if err != nil {
+		return err
+	}
+	if magic == unix.PROC_SUPER_MAGIC {
+		return fmt.Errorf("%s is on a procfs", r.Path) // where no mount may go, as refuseProc says
+	}
 	e.Root = os.NewFile(uintptr(fd), "/")
 	if r.Private || r.Shared {
 		if err := setPropagation(fd, unix.MS_PRIVATE); err != nil {

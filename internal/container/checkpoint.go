@@ -1,6 +1,7 @@
 package container
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -26,15 +27,10 @@ func (c *Container) Checkpoint(o *criu.Options) error {
 	if err := o.Check(); err != nil {
 		return err
 	}
-	catcher, err := signals.Catch()
-	if err != nil {
-		return err
-	}
-	defer catcher.Stop()
-	return c.locked(func() error { return c.checkpoint(o, catcher) })
+	return c.locked(func() error { return c.checkpoint(o) })
 }
 
-func (c *Container) checkpoint(o *criu.Options, catcher *signals.Catcher) error {
+func (c *Container) checkpoint(o *criu.Options) error {
 	status, err := c.status()
 	if err != nil {
 		return err
@@ -49,6 +45,11 @@ func (c *Container) checkpoint(o *criu.Options, catcher *signals.Catcher) error 
 	if err := checkpointable(spec); err != nil {
 		return err
 	}
+	catcher, err := signals.Catch()
+	if err != nil {
+		return err
+	}
+	defer catcher.Stop()
 	host := c.criuHost(c.cgroup(), spec)
 	host.Await = func(first, second int) (bool, error) {
 		ready, err := catcher.AwaitEither(first, second)
@@ -57,11 +58,15 @@ func (c *Container) checkpoint(o *criu.Options, catcher *signals.Catcher) error 
 		}
 		return ready, err
 	}
-	// Who deletes the container meanwhile, or kills its processes, is not kept waiting until all pages are fetched.
 	served := false
-	host.Serving = func() {
-		served = true
-		c.unlock()
+	host.Saved = func(serves bool) error {
+		err := c.keepConfig(o.ImagePath)
+		if err == nil && serves {
+			// Who deletes the container now, or kills its processes, is not kept waiting until all pages are fetched.
+			served = true
+			c.unlock()
+		}
+		return err
 	}
 	said := progress.Start(func() string { return "container " + c.rec.ID + ": criu saves it" })
 	err = o.Dump(c.rec.Init.Pid, spec, host)
@@ -72,18 +77,15 @@ func (c *Container) checkpoint(o *criu.Options, catcher *signals.Catcher) error 
 			return errors.Join(err, lockErr)
 		}
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		c.settle(status, served)
 		return err
-	}
-	if o.LeaveRunning || o.PreDump {
+	case o.LeaveRunning || o.PreDump:
 		return nil
-	}
-	if err := c.keepConfig(o.ImagePath); err != nil {
-		return err
-	}
-	if !c.dying() && !c.waitEnd() {
-		return nil // a configuration file of criu has it run on
+	case !c.dying() && !c.waitEnd() && !c.dying():
+		logrus.Info("criu has left the container running, as a configuration file of it says")
+		return nil
 	}
 	return c.stopAndDestroy()
 }
@@ -120,20 +122,47 @@ func (c *Container) settle(status string, served bool) {
 }
 
 // keepConfig puts the configuration of a container without a bundle, which ends with the state directory, beside the
-// images: they are then its bundle.
+// images: they are then its bundle. It covers no other configuration that is there.
 func (c *Container) keepConfig(images string) error {
-	if c.rec.Bundle != filepath.Clean(c.path("")) {
+	if !c.isOwnBundle() {
 		return nil
 	}
+	to := filepath.Join(images, configFile)
 	config, err := rawfile.Read(c.path(configFile))
 	if err == nil {
-		err = os.WriteFile(filepath.Join(images, configFile), config, 0o600)
+		err = writeNew(to, config)
 	}
 	if err != nil {
-		return fault.New(fault.StateDirectory, "", fmt.Errorf("keep the configuration: %w", err))
+		return fault.Hint(fault.New(fault.StateDirectory, "", fmt.Errorf("keep the configuration of a container without a bundle: %w", err)),
+			"give an --image-path without the config.json of another container")
 	}
 	logrus.Infof("the container had no bundle: `restore --bundle %s` takes its config.json from there", images)
 	return nil
+}
+
+// isOwnBundle tells whether the state directory stands for the bundle.
+func (c *Container) isOwnBundle() bool {
+	own, err := c.dir.Stat()
+	if err != nil {
+		return false
+	}
+	bundle, err := os.Stat(c.rec.Bundle)
+	return err == nil && os.SameFile(own, bundle)
+}
+
+// writeNew writes a file that is not there yet, or has the same content.
+func writeNew(path string, content []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		if now, readErr := os.ReadFile(path); readErr == nil && bytes.Equal(now, content) {
+			return nil
+		}
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	return errors.Join(err, f.Close())
 }
 
 // criuAllowed tells whether the caller can use criu: it traces processes, writes their pids and mounts.

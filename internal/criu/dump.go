@@ -115,12 +115,10 @@ func (o *Options) dumpOptions(c *call, pid int, spec *specs.Spec, h *Host) error
 		if err := o.saveStreams(streams); err != nil {
 			return err
 		}
-		if _, set := c.settings["lazy-pages"]; o.LazyPages || set {
-			// Its code is not in the processes any more. It serves pages until somebody has fetched all.
-			c.serving = true
-			h.Serving()
-		}
-		return nil
+		// Its code is not in the processes any more. It serves pages until somebody has fetched all.
+		_, set := c.settings["lazy-pages"]
+		c.saved, c.serving = true, o.LazyPages || set
+		return h.Saved(c.serving)
 	}
 	return nil
 }

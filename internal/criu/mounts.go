@@ -206,7 +206,7 @@ func errBelow(spec *specs.Spec, h *Host) error {
 	}
 	for i := range spec.Mounts {
 		m := &spec.Mounts[i]
-		if !isBind(m) || !isRecursive(m) {
+		if !isBind(m) {
 			continue
 		}
 		found := false

@@ -51,8 +51,8 @@ type Host struct {
 	// Await waits until one of two descriptors can be read, and tells whether it is the first. Its error, that of a
 	// signal, has criu give up; when it is called again it waits for a further signal.
 	Await func(first, second int) (bool, error)
-	// Serving says that all but the lazy pages is saved, and that criu serves these from now on.
-	Serving func()
+	// Saved says that all is saved, or that criu serves the rest, lazy pages, from now on. After an error the processes run on.
+	Saved func(serves bool) error
 }
 
 // Cgroup is the container's place in each hierarchy.

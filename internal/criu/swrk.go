@@ -36,9 +36,12 @@ type call struct {
 	placed func(pid int) error
 	notify func(script string, pid int, files []*os.File) error
 
-	serving bool  // all but lazy pages is saved: criu may be killed at any time
-	broken  error // why criu is to give up
-	told    time.Time
+	notified bool // criu has begun
+	saved    bool // all is saved, or the rest is served
+	serving  bool // criu serves pages, and may be killed at any time
+	broken   error
+	told     time.Time // when broken, why criu is to give up, came up
+	asked    time.Time // when a signal came first
 }
 
 // grace is how long criu may take to end the processes that it has half made. Who deletes a container that is being
@@ -94,12 +97,11 @@ func (c *call) run(path string) (err error) {
 	}
 	defer unix.Close(c.pidfd)
 	defer func() {
-		// After an answer it ends by itself when it sees the socket closed.
 		_ = conn.Close()
 		if err != nil {
 			_ = cmd.Process.Kill()
 		}
-		_ = cmd.Wait()
+		c.reap()
 	}()
 	if c.placed != nil {
 		if err := c.placed(cmd.Process.Pid); err != nil {
@@ -141,6 +143,7 @@ func (c *call) talk(conn *os.File) error {
 
 // reply answers a notification. After an error of ours it says so, for criu to clean up.
 func (c *call) reply(n *rpc.CriuNotify, files []*os.File) *rpc.CriuReq {
+	c.notified = true
 	if c.broken == nil {
 		c.giveUp(c.notify(n.GetScript(), int(n.GetPid()), files))
 	} else {
@@ -160,34 +163,57 @@ func (c *call) giveUp(err error) {
 // further signal or since a restore has not been given up in time.
 func (c *call) next(conn int) error {
 	for c.broken == nil || c.kind != rpc.CriuReqType_RESTORE {
-		message, err := c.await(conn, c.pidfd)
+		_, err := c.await(conn, c.pidfd)
 		switch {
-		case err == nil && message:
+		case readable(conn, 0): // the last message comes with the end, and may come with a signal
 			return nil
 		case err == nil:
 			return io.EOF
-		case c.broken != nil && time.Since(c.told) < once:
-			continue
-		case c.broken != nil, c.serving:
+		case !c.asked.IsZero() && time.Since(c.asked) < once:
+		case !c.asked.IsZero(), c.serving:
 			c.broken = err
 			return err
-		}
-		if c.giveUp(err); c.kind != rpc.CriuReqType_RESTORE {
-			logrus.Warn("criu is told to give up at its next step; a further signal kills it, and may damage the container")
-		}
-	}
-	left := max(time.Until(c.told.Add(grace)), 0)
-	fds := []unix.PollFd{{Fd: int32(conn), Events: unix.POLLIN}, {Fd: int32(c.pidfd), Events: unix.POLLIN}}
-	for {
-		_, err := unix.Poll(fds, int(left.Milliseconds()))
-		switch {
-		case err == unix.EINTR:
-		case fds[0].Revents == 0:
-			return io.EOF
 		default:
-			return nil
+			c.ask(err)
 		}
 	}
+	if readable(conn, time.Until(c.told.Add(grace)), c.pidfd) && readable(conn, 0) {
+		return nil
+	}
+	return io.EOF
+}
+
+// ask has criu give up since a signal wants it.
+func (c *call) ask(err error) {
+	c.asked = time.Now()
+	if c.broken == nil {
+		c.giveUp(err)
+	}
+	if c.kind != rpc.CriuReqType_RESTORE && !c.saved {
+		logrus.Warn("criu is told to give up at its next step; a further signal, a second later, kills it, and may damage the container")
+	}
+}
+
+// readable waits until one of the descriptors can be read.
+func readable(fd int, wait time.Duration, others ...int) bool {
+	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	for _, other := range others {
+		fds = append(fds, unix.PollFd{Fd: int32(other), Events: unix.POLLIN})
+	}
+	for deadline := time.Now().Add(wait); ; {
+		n, err := unix.Poll(fds, int(max(time.Until(deadline), 0).Milliseconds()))
+		if err != unix.EINTR {
+			return n > 0
+		}
+	}
+}
+
+// reap waits for criu, which ends by itself when it sees the socket closed; one that does not is killed.
+func (c *call) reap() {
+	if !readable(c.pidfd, grace) {
+		_ = c.cmd.Process.Kill()
+	}
+	_ = c.cmd.Wait()
 }
 
 // gone is the error of a criu that has ended without an answer.
@@ -195,7 +221,7 @@ func (c *call) gone(err error) error {
 	if !errors.Is(err, io.EOF) && !errors.Is(err, unix.EPIPE) && !errors.Is(err, unix.ECONNRESET) {
 		return fault.New(fault.CRIU, "", fmt.Errorf("talk to criu: %w", err))
 	}
-	_ = c.cmd.Wait()
+	c.reap()
 	reason := "it ended without an answer: " + c.cmd.ProcessState.String()
 	if c.cmd.ProcessState.Exited() {
 		return c.failed(reason, 0)
@@ -205,7 +231,7 @@ func (c *call) gone(err error) error {
 
 // uncleaned says what a criu that was killed may have left of a dump.
 func (c *call) uncleaned(err error) error {
-	if c.kind != rpc.CriuReqType_DUMP {
+	if c.kind != rpc.CriuReqType_DUMP || !c.notified {
 		return err
 	}
 	return fault.Hint(err, "criu has not cleaned up: it may have left the container's network locked, which `checkpoint --leave-running` unlocks")
