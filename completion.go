@@ -126,13 +126,17 @@ func (known) Values(f cli.Flag) []completion.Word {
 		return words("auto", "true", "false")
 	case "network":
 		return words("none", "host")
+	case "manage-cgroups-mode":
+		return words("soft", "full", "strict", "ignore")
+	case "empty-ns":
+		return words("network")
 	case "sort":
 		var orders []string
 		for _, o := range usage.Orders() {
 			orders = append(orders, string(o))
 		}
 		return words(orders...)
-	case "bundle", "root", "rootfs":
+	case "bundle", "root", "rootfs", "image-path", "work-path":
 		return words(completion.Directories)
 	}
 	if s, ok := f.(*cli.StringFlag); ok && s.TakesFile {

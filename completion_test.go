@@ -28,6 +28,8 @@ func TestComplete(t *testing.T) {
 		{"stats --sort m", "memory"},
 		{"top --sort m", "memory"},
 		{"completion z", "zsh"},
+		{"checkpoint --empty-ns ", "network"},
+		{"restore --manage-cgroups-mode st", "strict"},
 		{"kill box K", "KILL"},
 		{"exec box --t", ""},
 		{"exec --tt", "--tty"},
