@@ -96,10 +96,11 @@ func (c *Cgroup) setLimits(r *lib.Resources) error {
 		return err
 	}
 	r = idleAlone(r)
+	period := c.ownPeriod(r)
 	if err := c.answered("set the limits of", func() error { return m.Set(r) }); err != nil {
 		return c.setError(err)
 	}
-	return c.setError(c.keepPeriod(r))
+	return c.setError(c.keepPeriod(period))
 }
 
 // idleAlone leaves out the weight of a cgroup that is to be idle: the kernel, which has cpu.idle since

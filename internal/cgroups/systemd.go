@@ -223,10 +223,27 @@ func (c *Cgroup) updateUnit(r *lib.Resources) error {
 	})
 }
 
-// keepPeriod writes the period of a CPU quota without limit once more: for such a one systemd has a period of its own, and
-// writes that some time after it was told of a limit. When it answers a question it has done so.
-func (c *Cgroup) keepPeriod(r *lib.Resources) error {
-	if c.saved.Unit == nil || c.saved.Layout != V2 || r.CpuPeriod == 0 || r.CpuQuota > 0 {
+// ownPeriod is the period of a CPU quota without limit, which is to be kept when r is set; "" if there is none. For such a
+// quota systemd has a period of its own.
+func (c *Cgroup) ownPeriod(r *lib.Resources) string {
+	const systemds = "100000"
+	if c.saved.Unit == nil || c.saved.Layout != V2 || r.CpuQuota > 0 {
+		return ""
+	}
+	if r.CpuPeriod != 0 {
+		return strconv.FormatUint(r.CpuPeriod, 10)
+	}
+	now, err := readFile(c.main().dir() + "/cpu.max")
+	if period, ok := strings.CutPrefix(now, "max "); err == nil && ok && period != systemds {
+		return period
+	}
+	return ""
+}
+
+// keepPeriod writes what ownPeriod has found once more: systemd writes its own some time after it was told of any limit. When
+// it answers a question it has done so.
+func (c *Cgroup) keepPeriod(period string) error {
+	if period == "" {
 		return nil
 	}
 	err := c.answered("ask for", func() error {
@@ -242,7 +259,7 @@ func (c *Cgroup) keepPeriod(r *lib.Resources) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(c.main().dir()+"/cpu.max", "max "+strconv.FormatUint(r.CpuPeriod, 10))
+	return writeFile(c.main().dir()+"/cpu.max", "max "+period)
 }
 
 // connect is a connection to the systemd that has the unit.
