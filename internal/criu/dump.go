@@ -107,18 +107,17 @@ func (o *Options) dumpOptions(c *call, pid int, spec *specs.Spec, h *Host) error
 		}
 	}
 	opts.External = append(opts.External, namespaces...)
+	_, set := c.settings["lazy-pages"]
+	c.lazy = o.LazyPages || set
 	c.notify = func(script string, _ int, files []*os.File) error {
 		closeAll(files)
-		if script != "post-dump" {
+		if script != postDump {
 			return nil
 		}
 		if err := o.saveStreams(streams); err != nil {
 			return err
 		}
-		// Its code is not in the processes any more. It serves pages until somebody has fetched all.
-		_, set := c.settings["lazy-pages"]
-		c.saved, c.serving = true, o.LazyPages || set
-		return h.Saved(c.serving)
+		return h.Saved(c.lazy)
 	}
 	return nil
 }

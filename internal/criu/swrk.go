@@ -34,6 +34,7 @@ type call struct {
 	placed func(pid int) error
 	notify func(script string, pid int, files []*os.File) error
 
+	lazy     bool // pages are to be served until somebody has fetched all
 	notified bool // criu has begun
 	saved    bool // all is saved, or the rest is served
 	serving  bool // criu serves pages, and may be killed at any time

@@ -17,6 +17,9 @@ import (
 // once is the time in which signals are one: timeout(1) sends its own to the command and to its process group.
 const once = time.Second
 
+// postDump is the notification that all is saved, but for lazy pages.
+const postDump = "post-dump"
+
 // talk is the conversation: a request, and then answers to notifications.
 func (c *call) talk(conn *os.File) error {
 	request := &rpc.CriuReq{Type: &c.kind, Opts: c.opts}
@@ -50,6 +53,10 @@ func (c *call) talk(conn *os.File) error {
 // reply answers a notification. After an error of ours it says so, for criu to clean up.
 func (c *call) reply(n *rpc.CriuNotify, files []*os.File) *rpc.CriuReq {
 	c.notified = true
+	if n.GetScript() == postDump {
+		// criu's code is not in the processes any more. Lazy pages are served now, even for who wants it to give up.
+		c.saved, c.serving, c.told = true, c.lazy, time.Now()
+	}
 	if c.broken == nil {
 		c.giveUp(c.notify(n.GetScript(), int(n.GetPid()), files))
 	} else {
@@ -68,19 +75,21 @@ func (c *call) giveUp(err error) {
 // criu has ended, though processes that it has made may have its end of the socket still, or is to be killed, by a
 // further signal or since a restore has not been given up in time.
 func (c *call) next(conn int) error {
-	for c.broken == nil || c.kind != rpc.CriuReqType_RESTORE {
+	for c.broken == nil || c.kind != rpc.CriuReqType_RESTORE && !c.serving {
 		_, err := c.await(conn, c.pidfd)
+		first := err != nil && c.asked.IsZero() && !c.serving
+		if first {
+			c.ask(err)
+		}
 		switch {
 		case readable(conn, 0): // the last message comes with the end, and may come with a signal
 			return nil
 		case err == nil:
 			return io.EOF
-		case !c.asked.IsZero() && time.Since(c.asked) < once:
-		case !c.asked.IsZero(), c.serving:
+		case first, time.Since(c.asked) < once:
+		default:
 			c.broken = err
 			return err
-		default:
-			c.ask(err)
 		}
 	}
 	if readable(conn, time.Until(c.told.Add(grace)), c.pidfd) && readable(conn, 0) {
