@@ -212,13 +212,7 @@ func (c *Cgroup) updateUnit(r *lib.Resources) error {
 	if len(changed) == 0 {
 		return nil
 	}
-	return c.answered("set the limits of", func() error {
-		ctx := context.Background()
-		conn, err := c.connect(ctx)
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
+	return c.askSystemd("set the limits of", func(ctx context.Context, conn *systemddbus.Conn) error {
 		return conn.SetUnitPropertiesContext(ctx, c.saved.Unit.String(), true, changed...)
 	})
 }
@@ -246,20 +240,27 @@ func (c *Cgroup) keepPeriod(period string) error {
 	if period == "" {
 		return nil
 	}
-	err := c.answered("ask for", func() error {
-		ctx := context.Background()
-		conn, err := c.connect(ctx)
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
-		_, err = conn.GetUnitPropertyContext(ctx, c.saved.Unit.String(), "Id")
+	err := c.askSystemd("ask for", func(ctx context.Context, conn *systemddbus.Conn) error {
+		_, err := conn.GetUnitPropertyContext(ctx, c.saved.Unit.String(), "Id")
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	return writeFile(c.main().dir()+"/cpu.max", "max "+period)
+}
+
+// askSystemd runs f with a connection to the systemd that has the unit.
+func (c *Cgroup) askSystemd(do string, f func(context.Context, *systemddbus.Conn) error) error {
+	return c.answered(do, func() error {
+		ctx := context.Background()
+		conn, err := c.connect(ctx)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		return f(ctx, conn)
+	})
 }
 
 // connect is a connection to the systemd that has the unit.
