@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -86,38 +85,33 @@ func (c *Console) do(e *Env) error {
 	return unix.IoctlSetInt(0, unix.TIOCSCTTY, 0)
 }
 
+// ptmx makes a new terminal for each who opens it.
+const ptmx = "/dev/pts/ptmx"
+
 // openMaster opens a new terminal of the devpts at /dev/pts.
 func openMaster(e *Env) (*os.File, error) {
-	path, err := openIn(int(e.Root.Fd()), "/dev/pts/ptmx", unix.RESOLVE_NO_SYMLINKS)
+	root := int(e.Root.Fd())
+	at, err := openIn(root, ptmx, unix.RESOLVE_NO_SYMLINKS)
 	if err != nil {
-		return nil, fault.Hint(fmt.Errorf("open /dev/pts/ptmx: %w", err), "a terminal needs a mount of type devpts at /dev/pts")
+		return nil, fault.Hint(fmt.Errorf("open %s: %w", ptmx, err), "a terminal needs a mount of type devpts at /dev/pts")
 	}
-	defer unix.Close(path)
+	defer unix.Close(at)
 	var st unix.Stat_t
-	if err := unix.Fstat(path, &st); err != nil {
+	if err := unix.Fstat(at, &st); err != nil {
 		return nil, err
 	}
-	kind, err := filesystem(path)
+	kind, err := filesystem(at)
 	if err != nil {
 		return nil, err
 	}
 	if kind != unix.DEVPTS_SUPER_MAGIC || st.Mode&unix.S_IFMT != unix.S_IFCHR || st.Rdev != unix.Mkdev(5, 2) {
-		return nil, errors.New("/dev/pts/ptmx is not the terminal multiplexer")
+		return nil, errors.New(ptmx + " is not the terminal multiplexer")
 	}
-	fd, err := e.reopen(path, unix.O_RDWR|unix.O_NOCTTY)
+	fd, err := reopen(root, ptmx, at, unix.O_RDWR)
 	if err != nil {
 		return nil, err
 	}
 	return os.NewFile(uintptr(fd), "ptmx"), nil
-}
-
-// reopen opens what an O_PATH descriptor refers to.
-func (e *Env) reopen(path, flags int) (int, error) {
-	proc, err := e.Proc()
-	if err != nil {
-		return -1, err
-	}
-	return unix.Openat(int(proc.Fd()), "thread-self/fd/"+strconv.Itoa(path), flags|unix.O_CLOEXEC, 0)
 }
 
 // setUp unlocks the terminal, sizes it, and opens its peer (ioctl_tty(2), TIOCGPTPEER, Linux 4.13).

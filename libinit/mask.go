@@ -108,12 +108,15 @@ func (m *masker) maskFile(at int) error {
 
 // errNotNull is what a /dev/null gives that is not the null device. To bind it over a file would give the container
 // a file of its choice in place of the mask (CVE-2025-31133).
-var errNotNull = errors.New("/dev/null is not the null device")
+var errNotNull = errors.New(nullDevice + " is not the null device")
+
+// nullDevice is the container's own.
+const nullDevice = "/dev/null"
 
 func openNull(root int) (int, error) {
-	fd, err := openIn(root, "/dev/null", 0)
+	fd, err := openIn(root, nullDevice, 0)
 	if err != nil {
-		return -1, fmt.Errorf("open /dev/null: %w", err)
+		return -1, fmt.Errorf("open %s: %w", nullDevice, err)
 	}
 	var st unix.Stat_t
 	err = unix.Fstat(fd, &st)

@@ -33,20 +33,20 @@ func (*NullStreams) Do(e *Env) error {
 				return nil
 			}
 		}
-		if err := e.replace(fd, null); err != nil {
-			return fault.New(fault.Process, "", fmt.Errorf("open /dev/null: %w", err))
+		if err := replaceNull(int(e.Root.Fd()), fd, null); err != nil {
+			return fault.New(fault.Process, "", fmt.Errorf("open %s: %w", nullDevice, err))
 		}
 	}
 	return nil
 }
 
-// replace opens what path refers to in place of fd, for what fd is open.
-func (e *Env) replace(fd, path int) error {
+// replaceNull opens the container's /dev/null, which at refers to, in place of fd, for what fd is open.
+func replaceNull(root, fd, at int) error {
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
 	if err != nil {
 		return err
 	}
-	opened, err := e.reopen(path, flags&(unix.O_ACCMODE|unix.O_APPEND))
+	opened, err := reopen(root, nullDevice, at, flags&(unix.O_ACCMODE|unix.O_APPEND))
 	if err != nil {
 		return err
 	}

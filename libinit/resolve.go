@@ -14,18 +14,49 @@ const maxLinks = 40
 // openIn resolves path inside root, once, to an O_PATH descriptor: a link, however it is made, ends inside root.
 // extra is added to the RESOLVE_* flags of openat2(2).
 func openIn(root int, path string, extra uint64) (int, error) {
-	how := unix.OpenHow{
+	return openHow(root, path, &unix.OpenHow{
 		Flags:   unix.O_PATH | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS | extra,
-	}
+	})
+}
+
+func openHow(root int, path string, how *unix.OpenHow) (int, error) {
 	// EAGAIN means that something was renamed while ".." was resolved.
 	for try := 0; ; try++ {
-		fd, err := unix.Openat2(root, path, &how)
+		fd, err := unix.Openat2(root, path, how)
 		if err == unix.EINTR || err == unix.EAGAIN && try < 128 {
 			continue
 		}
 		return fd, err
 	}
+}
+
+// reopen opens path inside root for reading or writing (flags), where at, an O_PATH descriptor, has been looked at: what is
+// opened is that and nothing else, or there is an error. It takes no procfs, and waits for nobody who is at the other end of
+// what may be there by now.
+func reopen(root int, path string, at, flags int) (int, error) {
+	fd, err := openHow(root, path, &unix.OpenHow{
+		Flags:   uint64(flags | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC),
+		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
+	})
+	if err != nil {
+		return -1, err
+	}
+	var seen, opened unix.Stat_t
+	if err = unix.Fstat(at, &seen); err == nil {
+		err = unix.Fstat(fd, &opened)
+	}
+	if err == nil && (seen.Dev != opened.Dev || seen.Ino != opened.Ino) {
+		err = unix.ESTALE
+	}
+	if err == nil {
+		_, err = unix.FcntlInt(uintptr(fd), unix.F_SETFL, flags)
+	}
+	if err != nil {
+		closeFd(fd)
+		return -1, err
+	}
+	return fd, nil
 }
 
 // openPlain opens a path that leads over no link and over no other mount than that of root, as most do: what it is on needs

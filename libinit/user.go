@@ -103,19 +103,21 @@ func (s *Home) String() string { return fmt.Sprintf("find HOME of user %d", s.UI
 // Do takes / for a user who is not in the file, and when there is no file.
 func (s *Home) Do(e *Env) error {
 	e.home = "/"
-	path, err := openIn(int(e.Root.Fd()), "/etc/passwd", 0)
+	const passwd = "/etc/passwd"
+	root := int(e.Root.Fd())
+	at, err := openIn(root, passwd, 0)
 	if err != nil {
 		return nil
 	}
-	defer unix.Close(path)
-	if kind, err := fileType(path); err != nil || kind != unix.S_IFREG {
+	defer unix.Close(at)
+	if kind, err := fileType(at); err != nil || kind != unix.S_IFREG {
 		return nil
 	}
-	fd, err := e.reopen(path, unix.O_RDONLY)
+	fd, err := reopen(root, passwd, at, unix.O_RDONLY)
 	if err != nil {
 		return nil
 	}
-	f := os.NewFile(uintptr(fd), "passwd")
+	f := os.NewFile(uintptr(fd), passwd)
 	defer f.Close()
 	if home := findHome(io.LimitReader(f, maxPasswd), s.UID); home != "" {
 		e.home = home
