@@ -24,7 +24,7 @@ func TestSystemCalls(t *testing.T) {
 	strace := needStrace(t)
 	t.Run("run", func(t *testing.T) {
 		s := newSite(t, "payload", "true")
-		s.traced(strace, "run", "--bundle", s.bundle, s.id(0)).atMost(1600)
+		s.traced(strace, "run", "--bundle", s.bundle, s.id(0)).atMost(1300)
 	})
 	t.Run("create", func(t *testing.T) {
 		s := newSite(t, "payload", "true")
@@ -39,12 +39,12 @@ func TestSystemCalls(t *testing.T) {
 			}
 		}
 		s.must("start", s.id(0))
-		call.atMost(1480)
+		call.atMost(1200)
 	})
 	t.Run("exec", func(t *testing.T) {
 		s := newSite(t, "payload", "sleep")
 		s.must("run", "--detach", "--bundle", s.bundle, s.id(0))
-		s.traced(strace, "exec", s.id(0), "payload", "true").atMost(1100)
+		s.traced(strace, "exec", s.id(0), "payload", "true").atMost(850)
 	})
 }
 

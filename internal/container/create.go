@@ -69,7 +69,6 @@ type creation struct {
 	cg        *cgroups.Cgroup
 	rdt       *rdt.Group
 	preserved []*os.File
-	self      *os.File // the sealed copy of the binary
 	gate      *os.File // the exec FIFO
 	report    *os.File // the report FIFO
 	conn      *seqpacket.Conn
@@ -145,7 +144,7 @@ func (b *creation) make() error {
 
 // closeFiles closes what is needed only while the container is made.
 func (b *creation) closeFiles() {
-	for _, f := range [...]*os.File{b.self, b.gate, b.report} {
+	for _, f := range [...]*os.File{b.gate, b.report} {
 		if f != nil {
 			_ = f.Close()
 		}
@@ -172,6 +171,7 @@ func (b *creation) sendPlan() error {
 	if err := b.conn.Send(libinit.MsgPlan, b.plan.Encode()); err != nil {
 		return b.gone(err)
 	}
+	b.self.Detach() // while init is at work
 	return nil
 }
 
@@ -263,7 +263,7 @@ func (b *creation) spawn() error {
 func (b *creation) command(theirs, dir, outside *os.File) *spawn.Command {
 	files := append(stdio(), b.preserved...)
 	return &spawn.Command{
-		Exe: b.self, Args: libinit.Args(len(b.preserved), true), Env: libinit.Environ(),
+		Exe: b.self.File, Args: libinit.Args(len(b.preserved), true), Env: libinit.Environ(),
 		Files: append(files, theirs, b.gate, b.report),
 		New:   b.ns.fresh, Joins: b.ns.joins, Privileged: !b.options.RootlessCaller,
 		UserRoot: b.options.UserNamespace, Cgroup: dir, Outside: outside, TimeOffsets: timeOffsets(b.spec.Linux.TimeOffsets),

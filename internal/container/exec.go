@@ -58,10 +58,9 @@ func (c *Container) Spec() (*specs.Spec, error) {
 // execution is a further process of a container while it is made.
 type execution struct {
 	*Container
-	catcher *signals.Catcher
-	opts    *ExecOptions
-	spec    *specs.Spec
-	console func(*os.File) error
+	*foreground
+	opts *ExecOptions
+	spec *specs.Spec
 
 	privileged bool // the caller is root of the host
 	preserved  []*os.File
@@ -72,11 +71,8 @@ type execution struct {
 }
 
 // exec starts a further process and returns once the program runs.
-func (c *Container) exec(catcher *signals.Catcher, o *ExecOptions, console func(*os.File) error) (*spawn.Process, error) {
-	x := &execution{Container: c, catcher: catcher, opts: o, console: console, privileged: RootOfHost()}
-	if x.console == nil {
-		x.console = x.sendConsole
-	}
+func (c *Container) exec(f *foreground, o *ExecOptions) (*spawn.Process, error) {
+	x := &execution{Container: c, foreground: f, opts: o, privileged: RootOfHost()}
 	if err := x.check(); err != nil {
 		return nil, err
 	}
@@ -99,6 +95,7 @@ func (c *Container) exec(catcher *signals.Catcher, o *ExecOptions, console func(
 	}
 	log.Done("spawn init", start)
 	defer x.conn.Close()
+	defer x.self.Close()
 	start = log.Now()
 	if err := x.talk(plan); err != nil {
 		x.free(x.init.Pid)
@@ -149,11 +146,9 @@ func (x *execution) spawn() error {
 	if !inUser {
 		flags &^= unix.CLONE_NEWUSER
 	}
-	self, err := sealed.Self(inUser)
-	if err != nil {
+	if x.self, err = sealed.Self(inUser); err != nil {
 		return err
 	}
-	defer self.Close()
 	dir, err := x.cgroupDir()
 	if err != nil {
 		return err
@@ -167,7 +162,7 @@ func (x *execution) spawn() error {
 	}
 	defer theirs.Close()
 	command := &spawn.Command{
-		Exe: self, Args: libinit.Args(len(x.preserved), false), Env: libinit.Environ(),
+		Exe: x.self.File, Args: libinit.Args(len(x.preserved), false), Env: libinit.Environ(),
 		Files:   append(append(stdio(), x.preserved...), theirs),
 		JoinPid: target, JoinFlags: flags, Privileged: x.privileged, UserRoot: inUser, Cgroup: dir,
 		Placed: x.placed, Catcher: x.catcher, Freed: x.free,
@@ -239,6 +234,7 @@ func (x *execution) talk(plan libinit.Plan) error {
 	if err := x.conn.Send(libinit.MsgPlan, plan.Encode()); err != nil {
 		return x.gone(err)
 	}
+	x.self.Detach() // while init is at work
 	ready := false
 	for {
 		m, err := receive(x.catcher, x.conn)
@@ -260,7 +256,7 @@ func (x *execution) talk(plan libinit.Plan) error {
 			}
 			continue
 		case libinit.MsgConsole:
-			err = takeFile(m, x.console)
+			err = takeFile(m, x.takeConsole)
 		case libinit.MsgListener:
 			err = takeFile(m, x.sendListener)
 		default:
@@ -291,7 +287,11 @@ func (x *execution) ready() error {
 			return err
 		}
 	}
-	return setRlimits(x.init.Pid, x.opts.Process)
+	if err := setRlimits(x.init.Pid, x.opts.Process); err != nil {
+		return err
+	}
+	// The program finds the terminal as large as the caller's.
+	return x.attach()
 }
 
 func (x *execution) finish() error {
@@ -306,7 +306,10 @@ func (x *execution) finish() error {
 	return nil
 }
 
-func (x *execution) sendConsole(master *os.File) error {
+func (x *execution) takeConsole(master *os.File) error {
+	if take := x.console(x.opts.Process.Terminal); take != nil {
+		return take(master)
+	}
 	defer master.Close()
 	return sendConsole(x.opts.ConsoleSocket, master)
 }

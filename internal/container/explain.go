@@ -12,6 +12,7 @@ import (
 
 	"mydocker/internal/cgroups"
 	"mydocker/internal/explain"
+	"mydocker/internal/sealed"
 	"mydocker/internal/spawn"
 	"mydocker/libinit"
 )
@@ -112,7 +113,7 @@ func (b *creation) saySpawn(d *explain.Document) (err error) {
 		}
 		defer files[i].Close()
 	}
-	b.self, b.gate, b.report = files[0], files[1], files[2]
+	b.self, b.gate, b.report = &sealed.Copy{File: files[0]}, files[1], files[2]
 	ops, err := b.command(files[3], files[4], files[5]).Explain()
 	if err != nil {
 		return err

@@ -48,6 +48,7 @@ func (c *Container) run(f *foreground, o *RunOptions) (int, error) {
 		c.followOOM()
 	}
 	err := c.startWith(f.catcher)
+	c.self.Close() // while the program runs
 	var failed *StartError
 	switch {
 	case errors.As(err, &failed) && !o.Detach:
@@ -179,12 +180,8 @@ func (c *Container) Exec(o *ExecOptions) (int, error) {
 		return 0, err
 	}
 	defer f.close()
-	p, err := c.exec(f.catcher, o, f.console(o.Process.Terminal))
+	p, err := c.exec(f, o)
 	if err != nil || o.Detach {
-		return 0, err
-	}
-	if err := f.attach(); err != nil {
-		p.Kill()
 		return 0, err
 	}
 	status, err := f.wait(p)

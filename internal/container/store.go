@@ -16,6 +16,7 @@ import (
 	"mydocker/internal/notify"
 	"mydocker/internal/progress"
 	"mydocker/internal/rawfile"
+	"mydocker/internal/sealed"
 	"mydocker/internal/spawn"
 	"mydocker/internal/trace"
 )
@@ -57,6 +58,7 @@ type Container struct {
 	rec   record
 	spec  *specs.Spec                             // see Spec
 	child *spawn.Process                          // init, in the command that has created it
+	self  *sealed.Copy                            // what a process that is being made is, until it is the program
 	oom   func() (kills, limit uint64, err error) // see followOOM
 	relay *notify.Relay                           // of the command that starts it, where a service manager is to be told
 }
@@ -159,6 +161,7 @@ func (c *Container) Close() error {
 	if c.relay != nil {
 		c.relay.Close()
 	}
+	c.self.Close()
 	return c.dir.Close()
 }
 

@@ -10,7 +10,7 @@ func BenchmarkSelf(b *testing.B) {
 				if err != nil {
 					b.Skip(err)
 				}
-				_ = f.Close()
+				f.Close()
 			}
 		})
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // memfd copies the binary into memory and seals it (memfd_create(2)).
-func memfd(hidden bool) (*os.File, error) {
+func memfd(hidden bool) (*Copy, error) {
 	self, err := rawfile.Open("/proc/self/exe", unix.O_RDONLY, 0)
 	if err != nil {
 		return nil, err
@@ -29,7 +29,7 @@ func memfd(hidden bool) (*os.File, error) {
 		_ = f.Close()
 		return nil, err
 	}
-	return f, nil
+	return &Copy{File: f}, nil
 }
 
 func fill(f, self *os.File, hidden bool) error {

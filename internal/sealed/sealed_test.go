@@ -23,13 +23,13 @@ import (
 // kinds are the copies that Self chooses from.
 var kinds = []struct {
 	name   string
-	open   func() (*os.File, error)
+	open   func() (*Copy, error)
 	hidden bool
 }{
-	{"overlay", func() (*os.File, error) { return overlay(false) }, false},
-	{"hidden overlay", func() (*os.File, error) { return overlay(true) }, true},
-	{"memfd", func() (*os.File, error) { return memfd(false) }, false},
-	{"hidden memfd", func() (*os.File, error) { return memfd(true) }, true},
+	{"overlay", func() (*Copy, error) { return overlay(false) }, false},
+	{"hidden overlay", func() (*Copy, error) { return overlay(true) }, true},
+	{"memfd", func() (*Copy, error) { return memfd(false) }, false},
+	{"hidden memfd", func() (*Copy, error) { return memfd(true) }, true},
 }
 
 // What the tests start is the test binary, which does here what its first argument says.
@@ -47,7 +47,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-func openCopy(t *testing.T, open func() (*os.File, error)) *os.File {
+func openCopy(t *testing.T, open func() (*Copy, error)) *Copy {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("needs root")
@@ -60,7 +60,7 @@ func openCopy(t *testing.T, open func() (*os.File, error)) *os.File {
 		}
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = f.Close() })
+	t.Cleanup(f.Close)
 	return f
 }
 
@@ -165,7 +165,7 @@ func TestHidden(t *testing.T) {
 		t.Run(k.name, func(t *testing.T) {
 			m := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 100000, Size: 65536}}
 			victim, _ := run(t, &spawn.Command{
-				Exe: openCopy(t, k.open), Args: []string{"victim"}, New: unix.CLONE_NEWUSER | unix.CLONE_NEWPID, UserRoot: true,
+				Exe: openCopy(t, k.open).File, Args: []string{"victim"}, New: unix.CLONE_NEWUSER | unix.CLONE_NEWPID, UserRoot: true,
 				Mapped: func(pid int) error { return spawn.WriteMaps(pid, m, m, true) },
 			})
 			self, err := os.Open("/proc/self/exe")
