@@ -26,7 +26,7 @@ import (
 	"mydocker/internal/rawfile"
 	"mydocker/internal/stdio"
 	"mydocker/internal/trace"
-	"mydocker/libinit"
+	_ "mydocker/libinit/reexec"
 )
 
 // name is what the program calls itself.
@@ -40,10 +40,6 @@ var (
 
 func main() {
 	entry.Stack()
-	// What runs inside is dispatched before anything of the command line is touched.
-	if os.Args[0] == libinit.Name {
-		os.Exit(libinit.Main(os.Args))
-	}
 	promptTimers()
 	os.Exit(run(os.Args))
 }

@@ -3,7 +3,6 @@ package libinit
 import (
 	"errors"
 	"os"
-	"runtime"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -27,10 +26,11 @@ func Args(preserved int, wait bool) []string {
 
 // Main is init: it receives the plan, does it step by step, and becomes the program. It returns only when a step
 // failed, with the status to exit with. args are os.Args as Args made them.
+//
+// Namespaces, labels, the filter and capabilities are those of a thread, which has to be the main thread, since execve from
+// another one would have to stop that one first. So an init function calls Main: it stays on the main thread (package runtime,
+// "LockOSThread"), without the further thread that LockOSThread begins.
 func Main(args []string) int {
-	// Namespaces, labels, the filter and capabilities are those of a thread. It is the main thread, since
-	// execve from another one would have to stop this one first.
-	runtime.LockOSThread()
 	// 0 is what the caller has: the entry point has raised it for the threads that the Go runtime has made before this.
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0)
 	e, err := setUp(args)

@@ -3,12 +3,11 @@
 // The Go runtime reads /proc/self/cgroup and /proc/self/mountinfo at its start, and starts threads for work that a short
 // command does not have. So the program has an entry point of its own (entry_GOARCH.s), which the Makefile names to the
 // linker: it takes the permission to open files from the runtime, says GOMAXPROCS=1 in the environment, and makes timers
-// late, since the runtime's monitor thread would wake up every 20 µs. It also has the kernel map the program by two calls, in
-// place of a page fault for each part that is used (MADV_POPULATE_READ, Linux 5.14; an older one refuses, and nothing is
-// lost), and the heap of a short command in huge pages: the runtime asks for the heap by the mmap of C, which it has for
-// sanitizers, and which is ours until then. By sigaction in the same way it asks for the handlers of two signals and installs
-// 26: for real-time signals, too, that would be more than a hundred calls. Memory is not profiled, which would begin with the
-// first allocation, before the linker's word that nobody reads the profile. Without all this the program works, slower.
+// late, since the runtime's monitor thread would wake up every 20 µs. It also has the kernel give the heap of a short command
+// in a huge page: the runtime asks for the heap by the mmap of C, which it has for sanitizers, and which is ours until then. By
+// sigaction in the same way it asks for the handlers of two signals and installs 26: for real-time signals, too, that would be
+// more than a hundred calls. Memory is not profiled, which would begin with the first allocation, before the linker's word that
+// nobody reads the profile. Without all this the program works, slower.
 package entry
 
 import (
@@ -55,9 +54,12 @@ func OpenFiles() (cur, hard uint64) { return limit.cur, limit.max }
 // that the threads have it still.
 func Slack() int64 { return slack }
 
-// Prompt gives the calling thread, and so what it starts, the timer slack back. It is for who is locked to the thread and
+// Prompt gives the calling thread, and so what it starts, the timer slack back. It is for who stays on the thread and is
 // about to make a process: other threads than the main one may have late timers still, since to set those of another thread
-// takes CAP_SYS_NICE (timerslack_ns, proc_pid_timerslack_ns(5)).
+// takes CAP_SYS_NICE (timerslack_ns, proc_pid_timerslack_ns(5)). It may be called where no stack can grow.
+//
+//go:nosplit
+//go:norace
 func Prompt() {
 	const timerslack = 29 // PR_SET_TIMERSLACK
 	if slack > 0 {

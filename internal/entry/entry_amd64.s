@@ -37,22 +37,6 @@ environment:
 	MOVL	$100000000, SI
 	SYSCALL
 
-	// madvise(code and constants, MADV_POPULATE_READ), madvise(variables, MADV_POPULATE_WRITE)
-	LEAQ	runtime·text(SB), DI
-	ANDQ	$~4095, DI
-	LEAQ	runtime·erodata(SB), SI
-	SUBQ	DI, SI
-	MOVL	$22, DX
-	MOVL	$28, AX
-	SYSCALL
-	LEAQ	runtime·noptrdata(SB), DI
-	ANDQ	$~4095, DI
-	LEAQ	runtime·edata(SB), SI
-	SUBQ	DI, SI
-	MOVL	$23, DX
-	MOVL	$28, AX
-	SYSCALL
-
 	LEAQ	runtime·text(SB), AX
 	MOVQ	AX, ·image(SB)
 	LEAQ	runtime·epclntab(SB), AX

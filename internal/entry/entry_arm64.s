@@ -32,21 +32,6 @@ environment:
 	MOVD	$100000000, R1
 	SVC
 
-	// madvise(code and constants, MADV_POPULATE_READ), madvise(variables, MADV_POPULATE_WRITE)
-	MOVD	$runtime·text(SB), R0
-	AND	$~4095, R0
-	MOVD	$runtime·erodata(SB), R1
-	SUB	R0, R1
-	MOVD	$22, R2
-	MOVD	$233, R8 // SYS_MADVISE
-	SVC
-	MOVD	$runtime·noptrdata(SB), R0
-	AND	$~4095, R0
-	MOVD	$runtime·edata(SB), R1
-	SUB	R0, R1
-	MOVD	$23, R2
-	SVC
-
 	MOVD	$runtime·text(SB), R0
 	MOVD	R0, ·image(SB)
 	MOVD	$runtime·epclntab(SB), R0

@@ -152,12 +152,11 @@ func undump(before int) {
 // clone makes the child, with new namespaces.
 func (s *spawn) clone(namespaces uintptr) error {
 	s.arm(namespaces)
-	runtime.LockOSThread()
-	entry.Prompt()
+	// Between these two the goroutine stays on its thread.
 	beforeFork()
+	entry.Prompt()
 	pid, errno := clone(&s.first.args, unsafe.Sizeof(s.first.args), &s.first)
 	afterFork()
-	runtime.UnlockOSThread()
 	// The files of the command, too, must not be closed by the collector before the child has its copies.
 	runtime.KeepAlive(s)
 	s.closeEnds()
