@@ -40,20 +40,23 @@ var (
 
 func main() {
 	entry.Stack()
-	promptTimers()
+	freeThreads()
 	os.Exit(run(os.Args))
 }
 
-// promptTimers gives the threads their timer slack back: what they start inherits it. Only the runtime's monitor thread
-// keeps its late timers: it looks for goroutines that hold a processor for long, of which a short command has none.
-func promptTimers() {
-	if entry.Slack() == 0 {
-		return
+// freeThreads gives the threads back what the entry point has taken, as what they start inherits it: their CPUs, and their
+// timer slack. Only the runtime's monitor thread keeps its late timers: it looks for goroutines that hold a processor for long,
+// of which a short command has none.
+func freeThreads() {
+	if entry.Slack() > 0 {
+		_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0) // the thread's default is that of its start
 	}
-	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0) // the thread's default is that of its start
 	slack := []byte(strconv.FormatInt(entry.Slack(), 10))
 	for i, thread := range threads() {
-		if i > 1 { // the main thread, and the monitor
+		if id, err := strconv.Atoi(thread); err == nil && i > 0 { // the main thread has its CPUs
+			entry.Unpin(id)
+		}
+		if entry.Slack() > 0 && i > 1 { // neither the main thread nor the monitor
 			_ = rawfile.Write("/proc/"+thread+"/timerslack_ns", slack)
 		}
 	}

@@ -22,6 +22,7 @@ type bench struct {
 	*settings
 	out      io.Writer
 	dir      string   // all that is made, on disk
+	state    string   // a tmpfs for the runtimes' state, as /run is one
 	rootfs   string   // the containers' root filesystem
 	prefix   string   // of the names of containers and cgroups
 	v1       []string // mount points of cgroup v1
@@ -43,16 +44,23 @@ func newBench(s *settings, out io.Writer) (*bench, error) {
 		return nil, err
 	}
 	b := &bench{
-		settings: s, out: out, dir: dir, rootfs: filepath.Join(dir, "rootfs"),
+		settings: s, out: out, dir: dir, state: filepath.Join(dir, "state"), rootfs: filepath.Join(dir, "rootfs"),
 		prefix: fmt.Sprintf("mydocker-bench-%d", os.Getpid()), stop: make(chan os.Signal, 1),
 	}
 	signal.Notify(b.stop, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGPIPE)
-	if err := errors.Join(os.Chmod(dir, 0o755), b.cgroups(), b.makeRootfs(), b.findTools()); err != nil {
+	if err := errors.Join(os.Chmod(dir, 0o755), b.mountState(), b.cgroups(), b.makeRootfs(), b.findTools()); err != nil {
 		return nil, errors.Join(err, b.close())
 	}
 	b.floor = b.compile("floor")
 	b.peak = b.compile("peak")
 	return b, nil
+}
+
+func (b *bench) mountState() error {
+	if err := os.Mkdir(b.state, 0o711); err != nil {
+		return err
+	}
+	return os.NewSyscallError("mount tmpfs", unix.Mount("tmpfs", b.state, "tmpfs", 0, "mode=711"))
 }
 
 // cgroups finds the v1 hierarchies and takes away the v2 tree beside them: crun up to 1.8 refuses to run there.
@@ -131,6 +139,7 @@ func (b *bench) close() error {
 			_ = os.Remove(cgroup)
 		}
 	}
+	_ = unix.Unmount(b.state, unix.MNT_DETACH)
 	return os.RemoveAll(b.dir)
 }
 

@@ -46,7 +46,7 @@ func (b *bench) findTools() error {
 			b.say("%s is skipped: %v", t.name, err)
 			continue
 		}
-		t.path, t.root = path, filepath.Join(b.dir, "root-"+t.name)
+		t.path, t.root = path, filepath.Join(b.state, t.name)
 		if err := os.Mkdir(t.root, 0o711); err != nil {
 			return err
 		}

@@ -3,7 +3,8 @@
 // The Go runtime reads /proc/self/cgroup and /proc/self/mountinfo at its start, and starts threads for work that a short
 // command does not have. So the program has an entry point of its own (entry_GOARCH.s), which the Makefile names to the
 // linker: it takes the permission to open files from the runtime, says GOMAXPROCS=1 in the environment, and makes timers
-// late, since the runtime's monitor thread would wake up every 20 µs. It also has the kernel give the heap of a short command
+// late, since the runtime's monitor thread would wake up every 20 µs. The runtime starts on one CPU: its first threads hand over
+// to each other several times, and to wake a CPU that sleeps takes longer than what they do. The entry point also has the kernel give the heap of a short command
 // in a huge page: the runtime asks for the heap by the mmap of C, which it has for sanitizers, and which is ours until then. By
 // sigaction in the same way it asks for the handlers of two signals and installs 26: for real-time signals, too, that would be
 // more than a hundred calls. Memory is not profiled, which would begin with the first allocation, before the linker's word that
@@ -18,6 +19,9 @@ import (
 // rlimit is struct rlimit64.
 type rlimit struct{ cur, max uint64 }
 
+// cpuSet is a set of CPUs, as large as that of glibc. On a machine with more the kernel refuses it, and nothing is pinned.
+type cpuSet [16]uint64
+
 // handled are the signals, a bit each, whose handlers the runtime may install: all but those of real-time signals, 34 to 64,
 // which package os/signal cannot catch then.
 var handled uint64 = 1<<34 - 2 //nolint:unused // entry_GOARCH.s
@@ -31,6 +35,10 @@ var (
 	slack    int64            // timer slack that the program was started with, in nanoseconds
 	image    struct{ start, end uintptr }
 	rate     = &runtime.MemProfileRate //nolint:unused // entry_GOARCH.s
+	cpus     cpuSet                    // those that the program was started with
+	cpu      uint32                    //nolint:unused // entry_GOARCH.s: the one that it runs on
+	pin      cpuSet                    //nolint:unused // entry_GOARCH.s: that one alone
+	pinned   bool                      // to it, as are the threads of the runtime
 	maxprocs = [...]byte{'G', 'O', 'M', 'A', 'X', 'P', 'R', 'O', 'C', 'S', '=', '1', 0}
 )
 
@@ -38,6 +46,7 @@ var (
 // without pending imports in the order of their paths, since Go 1.21): before package os, which raises the soft limit.
 func init() {
 	started()
+	Unpin(0)
 	const nofile = 7
 	if lowered {
 		call(sysPrlimit, 0, nofile, uintptr(unsafe.Pointer(&limit)), 0)
@@ -64,6 +73,26 @@ func Prompt() {
 	const timerslack = 29 // PR_SET_TIMERSLACK
 	if slack > 0 {
 		call(sysPrctl, timerslack, uintptr(slack), 0, 0)
+	}
+}
+
+// Unpin gives a thread of the program back the CPUs that the program was started with; 0 is the caller.
+//
+// The kernel remembers what a thread has asked for, and keeps it when the cgroup's CPUs change (sched_setaffinity(2), Linux
+// 6.2). So all CPUs are asked for, unless that is more than there was.
+func Unpin(thread int) {
+	if !pinned {
+		return
+	}
+	var all, now cpuSet
+	for i := range all {
+		all[i] = ^uint64(0)
+	}
+	const size = unsafe.Sizeof(all)
+	call(sysSchedSetaffinity, uintptr(thread), size, uintptr(unsafe.Pointer(&all)), 0)
+	call(sysSchedGetaffinity, uintptr(thread), size, uintptr(unsafe.Pointer(&now)), 0)
+	if now != cpus {
+		call(sysSchedSetaffinity, uintptr(thread), size, uintptr(unsafe.Pointer(&cpus)), 0)
 	}
 }
 

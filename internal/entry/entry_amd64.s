@@ -37,6 +37,33 @@ environment:
 	MOVL	$100000000, SI
 	SYSCALL
 
+	// sched_getaffinity(0, sizeof cpus, &cpus), getcpu(&cpu, NULL, NULL), sched_setaffinity(0, sizeof pin, &pin) to that CPU.
+	MOVL	$204, AX
+	XORL	DI, DI
+	MOVL	$128, SI
+	LEAQ	·cpus(SB), DX
+	SYSCALL
+	TESTQ	AX, AX
+	JLE	free
+	MOVL	$309, AX
+	LEAQ	·cpu(SB), DI
+	XORL	SI, SI
+	XORL	DX, DX
+	SYSCALL
+	TESTQ	AX, AX
+	JNE	free
+	MOVL	·cpu(SB), AX
+	LEAQ	·pin(SB), DX
+	BTSL	AX, (DX)
+	MOVL	$203, AX
+	XORL	DI, DI
+	MOVL	$128, SI
+	SYSCALL
+	TESTQ	AX, AX
+	JNE	free
+	MOVB	$1, ·pinned(SB)
+
+free:
 	LEAQ	runtime·text(SB), AX
 	MOVQ	AX, ·image(SB)
 	LEAQ	runtime·epclntab(SB), AX

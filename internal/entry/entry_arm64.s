@@ -32,6 +32,36 @@ environment:
 	MOVD	$100000000, R1
 	SVC
 
+	// sched_getaffinity(0, sizeof cpus, &cpus), getcpu(&cpu, NULL, NULL), sched_setaffinity(0, sizeof pin, &pin) to that CPU.
+	MOVD	$123, R8
+	MOVD	ZR, R0
+	MOVD	$128, R1
+	MOVD	$·cpus(SB), R2
+	SVC
+	CMP	$0, R0
+	BLE	free
+	MOVD	$168, R8
+	MOVD	$·cpu(SB), R0
+	MOVD	ZR, R1
+	MOVD	ZR, R2
+	SVC
+	CBNZ	R0, free
+	MOVWU	·cpu(SB), R0
+	MOVD	$·pin(SB), R2
+	LSR	$6, R0, R1
+	ADD	R1<<3, R2, R1
+	MOVD	$1, R3
+	LSL	R0, R3, R3
+	MOVD	R3, (R1)
+	MOVD	$122, R8
+	MOVD	ZR, R0
+	MOVD	$128, R1
+	SVC
+	CBNZ	R0, free
+	MOVD	$1, R0
+	MOVB	R0, ·pinned(SB)
+
+free:
 	MOVD	$runtime·text(SB), R0
 	MOVD	R0, ·image(SB)
 	MOVD	$runtime·epclntab(SB), R0

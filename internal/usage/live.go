@@ -2,9 +2,10 @@ package usage
 
 import (
 	"fmt"
-	"runtime"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"mydocker/internal/screen"
 	"mydocker/internal/size"
@@ -131,8 +132,10 @@ func (l *Live) title() string {
 	if len(l.last) == 1 {
 		noun = "container"
 	}
+	var cpus unix.CPUSet // the Go runtime knows of one (package entry)
+	_ = unix.SchedGetaffinity(0, &cpus)
 	title := fmt.Sprintf("%s  %d %s  CPU %s%% of %d00%%  memory %s", time.Now().Format("15:04:05"), len(l.last), noun, percent(cpu),
-		runtime.NumCPU(), size.Format(memory))
+		cpus.Count(), size.Format(memory))
 	if l.paused {
 		title += "  paused"
 	}
