@@ -9,16 +9,46 @@ import (
 	"mydocker/internal/wire"
 )
 
-// AskHooks has the parent do what only the host can do once the namespaces are there: it moves net devices, applies
-// limits, and runs the prestart and createRuntime hooks.
+// AskHooks has the parent do what only the host can do once the namespaces are there: it applies limits, moves net devices,
+// and runs the prestart and createRuntime hooks.
 type AskHooks struct{}
 
+// AskLimits has the parent apply limits, where there are no hooks to wait for: init goes on.
+type AskLimits struct{}
+
+// AwaitLimits waits for the parent's answer to AskLimits, before the first device is opened: while cgroup v1 is told what is
+// allowed nothing is.
+type AwaitLimits struct{}
+
 func (p *planner) askHooks() error {
-	p.add("hooks", &AskHooks{})
+	if p.hooked() {
+		p.add("hooks", &AskHooks{})
+	} else {
+		p.add("linux.resources", &AskLimits{})
+	}
 	return nil
 }
 
+func (p *planner) awaitLimits() error {
+	if !p.hooked() {
+		p.add("linux.resources", &AwaitLimits{})
+	}
+	return nil
+}
+
+// hooked tells whether there are hooks, or other things that the host has to do before pivot_root.
+func (p *planner) hooked() bool {
+	h := p.spec.Hooks
+	//nolint:staticcheck // prestart is deprecated, not gone
+	return h != nil && len(h.Prestart)+len(h.CreateRuntime)+len(h.CreateContainer)+len(h.StartContainer) > 0 ||
+		p.spec.Linux != nil && len(p.spec.Linux.NetDevices) > 0
+}
+
 func (*AskHooks) String() string { return "wait for the runtime's hooks" }
+
+func (*AskLimits) String() string { return "let the runtime set limits" }
+
+func (*AwaitLimits) String() string { return "wait until they are set" }
 
 // Do keeps the answer, which is the container's state, for the hooks that run inside.
 func (*AskHooks) Do(e *Env) error {
@@ -30,8 +60,17 @@ func (*AskHooks) Do(e *Env) error {
 	return nil
 }
 
+// Do sends the request.
+func (*AskLimits) Do(e *Env) error { return e.ask(MsgLimits, nil) }
+
+// Do receives the answer.
+func (*AwaitLimits) Do(e *Env) error {
+	_, err := e.answer()
+	return err
+}
+
 // AskReady tells the parent that nothing is left but to drop privileges: it sets the limits that could stop init on
-// its way, and writes the state file.
+// its way, and then writes the state file.
 type AskReady struct{}
 
 func (*AskReady) String() string { return "wait for limits" }
@@ -44,9 +83,20 @@ func (*AskReady) Do(e *Env) error {
 
 // request asks the parent for something and waits for the answer.
 func (e *Env) request(kind byte, body []byte, files ...*os.File) (*seqpacket.Message, error) {
-	if err := e.Conn.Send(kind, body, files...); err != nil {
-		return nil, fmt.Errorf("ask the parent: %w", err)
+	if err := e.ask(kind, body, files...); err != nil {
+		return nil, err
 	}
+	return e.answer()
+}
+
+func (e *Env) ask(kind byte, body []byte, files ...*os.File) error {
+	if err := e.Conn.Send(kind, body, files...); err != nil {
+		return fmt.Errorf("ask the parent: %w", err)
+	}
+	return nil
+}
+
+func (e *Env) answer() (*seqpacket.Message, error) {
 	m, err := e.Conn.Receive()
 	if err != nil {
 		return nil, fmt.Errorf("wait for the parent: %w", err)

@@ -49,6 +49,7 @@ func containerParts() []func(*planner) error {
 		(*planner).askHooks,
 		(*planner).createContainerHooks,
 		(*planner).pivot,
+		(*planner).awaitLimits,
 		(*planner).console,
 		(*planner).names,
 		(*planner).sysctls,

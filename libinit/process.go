@@ -14,8 +14,8 @@ import (
 
 func processKinds() []Step {
 	return []Step{
-		&Trace{}, &Note{}, &AskHooks{}, &AskReady{}, &RunHooks{}, &Hostname{}, &Domainname{}, &Loopback{}, &Sysctls{}, &Console{}, &NullStreams{},
-		&Keyring{}, &Personality{}, &Umask{}, &NoNewPrivileges{}, &Scheduler{}, &IOPriority{}, &MemoryPolicy{},
+		&Trace{}, &Note{}, &AskHooks{}, &AskLimits{}, &AwaitLimits{}, &AskReady{}, &RunHooks{}, &Hostname{}, &Domainname{}, &Loopback{}, &Sysctls{}, &Console{},
+		&NullStreams{}, &Keyring{}, &Personality{}, &Umask{}, &NoNewPrivileges{}, &Scheduler{}, &IOPriority{}, &MemoryPolicy{},
 		&Affinity{}, &Label{}, &User{}, &Home{}, &Cwd{}, &Bounding{}, &Capabilities{}, &Lookup{}, &Filter{},
 		&Wait{}, &Exec{},
 	}

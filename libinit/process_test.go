@@ -63,7 +63,7 @@ func plainSpec() *specs.Spec {
 // processPlan is the process's part of the plan of a container.
 func processPlan(spec *specs.Spec, opts *Options) (Plan, error) {
 	return build(&planner{spec: spec, opts: opts},
-		(*planner).askHooks, (*planner).createContainerHooks, (*planner).console, (*planner).names, (*planner).sysctls,
+		(*planner).askHooks, (*planner).createContainerHooks, (*planner).awaitLimits, (*planner).console, (*planner).names, (*planner).sysctls,
 		(*planner).process)
 }
 

@@ -9,9 +9,10 @@ const (
 	MsgSource                   // init → parent: open the source of mount N (Source), answer with a descriptor
 	MsgIDMap                    // init → parent: map the ids of a detached mount, a descriptor, as mount N (Source) asks
 	MsgHooks                    // init → parent: namespaces and mounts are ready: limits, net devices, prestart and createRuntime hooks
+	MsgLimits                   // init → parent: namespaces and mounts are ready: limits
 	MsgConsole                  // init → parent: the pty master, as a descriptor
 	MsgListener                 // init → parent: the seccomp listener, as a descriptor
-	MsgReady                    // init → parent: all is set; rlimits and state.json, then the answer means "created"
+	MsgReady                    // init → parent: all is set: the other limits, the answer, and then state.json says "created"
 	MsgLog                      // init → parent: a Log, encoded by wire
 	MsgSpans                    // parent → init, before the plan: trace. init → parent: Spans, encoded by wire
 )

@@ -39,7 +39,7 @@ func drawContainer(d *document) string {
 			host(s.Text, s.Parts, cgroup, spaces, line)
 		case "Hostname", "Domainname", "Sysctls", "Loopback", "Keyring":
 			spaces.lines = append(spaces.lines, line)
-		case "Root", "AskHooks", "AskReady", "Wait", "Affinity", "Home", "Lookup", "NullStreams":
+		case "Root", "AskHooks", "AskLimits", "AwaitLimits", "AskReady", "Wait", "Affinity", "Home", "Lookup", "NullStreams":
 		case "Mount", "Bind", "CgroupHierarchies", "CgroupTree", "Devices", "Pivot", "ReadonlyMounts", "ReadonlyPaths", "MaskPaths", "Console":
 			root.lines = append(root.lines, line)
 		case "Exec":

@@ -199,10 +199,12 @@ func (b *creation) sayServe(d *explain.Document) error {
 		}
 		var answer []step
 		switch e.Step.(type) {
+		case *libinit.AskLimits:
+			answer = limitSteps[:]
 		case *libinit.AskHooks:
-			answer = hookSteps[:]
+			answer = append(limitSteps[:], hookSteps[:]...)
 		case *libinit.AskReady:
-			answer = readySteps[:]
+			answer = append(readySteps[:], createdSteps[:]...)
 		case *libinit.Wait:
 			d.As(explain.Parent, "create")
 			if err := b.say(d, finishSteps[:]); err != nil {

@@ -37,7 +37,11 @@ func (b *creation) serve() error {
 		switch m.Kind {
 		case libinit.MsgReady:
 			ready = true
-			err = b.answer(nil, b.ready)
+			if err = b.answer(nil, b.ready); err == nil {
+				err = b.do(createdSteps[:])
+			}
+		case libinit.MsgLimits:
+			err = b.answer(nil, func() ([]byte, error) { return nil, b.do(limitSteps[:]) })
 		case libinit.MsgHooks:
 			err = b.answer(nil, b.runHooks)
 		default:
@@ -197,6 +201,9 @@ func (b *creation) source(mount int) (*os.File, error) {
 
 // runHooks does what is to be done between namespaces and pivot_root. The answer is the state for the hooks inside.
 func (b *creation) runHooks() ([]byte, error) {
+	if err := b.do(limitSteps[:]); err != nil {
+		return nil, err
+	}
 	if err := b.do(hookSteps[:]); err != nil {
 		return nil, err
 	}

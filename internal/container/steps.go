@@ -31,19 +31,27 @@ var placeSteps = [...]step{
 	{"join resctrl group", (*creation).joinRDT, (*creation).sayJoinRDT},
 }
 
-// hookSteps are what the host has to do between namespaces and pivot_root: devices and other limits that cannot hurt
-// init, net devices, and the hooks of the runtime's namespaces.
-var hookSteps = [...]step{
+// limitSteps are for when the mounts and devices of the container are there: devices and other limits that cannot hurt init.
+var limitSteps = [...]step{
 	{"set limits", (*creation).setLimits, (*creation).saySetLimits},
+}
+
+// hookSteps are what else the host has to do between namespaces and pivot_root: net devices, and the hooks of the runtime's
+// namespaces.
+var hookSteps = [...]step{
 	{"move net devices", (*creation).moveNetDevices, (*creation).sayMoveNetDevices},
 	{"prestart hooks", (*creation).runPrestart, (*creation).sayPrestart},
 	{"createRuntime hooks", (*creation).runCreateRuntime, (*creation).sayCreateRuntime},
 }
 
-// readySteps have to wait until init has made its threads and its memory: the limits, then the state.
+// readySteps have to wait until init has made its threads and its memory: the other limits.
 var readySteps = [...]step{
 	{"join memory cgroup", (*creation).joinLate, (*creation).sayJoinLate},
 	{"set rlimits", (*creation).setRlimits, (*creation).saySetRlimits},
+}
+
+// createdSteps are done while init drops its privileges: start finds the container, and init when it has come to wait.
+var createdSteps = [...]step{
 	{"write state", (*creation).writeReady, (*creation).sayWriteReady},
 }
 
