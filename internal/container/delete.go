@@ -210,13 +210,25 @@ func (c *Container) destroy(poststop bool) error {
 			return err
 		}
 	}
-	if err := os.RemoveAll(c.path("")); err != nil {
+	if err := c.removeDirectory(); err != nil {
 		return fault.New(fault.StateDirectory, "", err)
 	}
 	if poststop && len(c.rec.Poststop) > 0 {
 		c.poststop()
 	}
 	return nil
+}
+
+// removeDirectory removes by name what the directory of a container that was started has. To look what is in one takes as
+// many calls again, and is done for the others.
+func (c *Container) removeDirectory() error {
+	for _, name := range [...]string{configFile, stateFile} {
+		_ = unix.Unlink(c.path(name))
+	}
+	if unix.Rmdir(c.path("")) == nil {
+		return nil
+	}
+	return os.RemoveAll(c.path(""))
 }
 
 // poststop runs the poststop hooks. One that fails is a warning, and the others still run (runtime.md, step 13).

@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
-	"mydocker/internal/rawfile"
 	"mydocker/internal/signals"
 	"mydocker/internal/wire"
 	"mydocker/libinit"
@@ -102,11 +101,12 @@ func (c *Container) start(catcher *signals.Catcher) error {
 
 // release opens init's gate and waits until the program runs: then the report FIFO has no writer left.
 func (c *Container) release(catcher *signals.Catcher) error {
-	report, err := rawfile.Open(c.path(reportFIFO), unix.O_RDONLY|unix.O_NONBLOCK, 0)
+	// As an *os.File it would bring the poller of package os to life.
+	report, err := unix.Open(c.path(reportFIFO), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return fault.New(fault.StateDirectory, "", fmt.Errorf("start container: %w", err))
+		return fault.New(fault.StateDirectory, "", fmt.Errorf("start container: open report FIFO: %w", err))
 	}
-	defer report.Close()
+	defer unix.Close(report)
 	gate, err := unix.Open(c.path(execFIFO), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err == unix.ENXIO && c.rec.Init.alive() {
 		// The start before this one was killed before it could remove the FIFO.
@@ -143,8 +143,8 @@ func (c *Container) release(catcher *signals.Catcher) error {
 }
 
 // listen reads what init reports: that it has begun to start, and then nothing if the program runs.
-func (c *Container) listen(report *os.File, catcher *signals.Catcher) error {
-	b, err := readReport(int(report.Fd()), catcher)
+func (c *Container) listen(report int, catcher *signals.Catcher) error {
+	b, err := readReport(report, catcher)
 	if errors.Is(err, signals.ErrAborted) {
 		return err
 	}

@@ -103,7 +103,7 @@ func (c *Container) writeFile(name string, b []byte) error {
 	if err := rawfile.Create(temp, b, 0o600); err != nil {
 		return err
 	}
-	return os.Rename(temp, c.path(name))
+	return os.NewSyscallError("rename", unix.Rename(temp, c.path(name)))
 }
 
 // State returns the container's state as it is now.
