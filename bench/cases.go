@@ -82,7 +82,7 @@ func (b *bench) commands() error {
 
 // parallel makes, starts and deletes many containers, some at a time, as a busy engine does.
 func (b *bench) parallel() error {
-	count, atOnce, rounds := 200, 8, 3
+	count, atOnce, rounds := 200, 8, 8
 	if b.short {
 		count, rounds = 16, 1
 	}

@@ -31,7 +31,7 @@ func (h *Hierarchy) optional() bool {
 
 // find returns the mounted hierarchies. Where each is at its usual place, as everywhere but on odd hosts, that takes
 // one statfs a hierarchy; mountinfo, which the kernel takes long to write when there are thousands of mounts, is
-// read only if one is not.
+// read only if one is not. It is not read for a v2 tree beside v1, which limits nothing: containers do without it.
 func find(layout Layout) ([]Hierarchy, error) {
 	text, err := readFile("/proc/self/cgroup")
 	if err != nil {
@@ -50,7 +50,7 @@ func find(layout Layout) ([]Hierarchy, error) {
 	found := own[:0:0]
 	var mounts []Hierarchy
 	for _, h := range own {
-		if h.Mount = h.usual(); h.Mount == "" {
+		if h.Mount = h.usual(); h.Mount == "" && len(h.Controllers) > 0 {
 			if mounts == nil {
 				if mounts, err = readMounts(); err != nil {
 					return nil, err
@@ -83,11 +83,7 @@ func (h *Hierarchy) usual() string {
 
 func (h *Hierarchy) mountIn(mounts []Hierarchy) string {
 	for i := range mounts {
-		m := &mounts[i]
-		if len(h.Controllers) == 0 && len(m.Controllers) == 0 {
-			return m.Mount
-		}
-		if len(h.Controllers) > 0 && m.has(h.Controllers[0]) {
+		if m := &mounts[i]; m.has(h.Controllers[0]) {
 			return m.Mount
 		}
 	}
