@@ -54,7 +54,7 @@ func TestTrace(t *testing.T) {
 		"let the runtime set limits", "pivot_root", "wait until they are set", "wait for limits", "become user 0, group 0, groups []", "execute program")
 	for part, whole := range map[string]string{
 		"join cgroup": "spawn init", "set limits": "serve init", "set rlimits": "serve init", "execute program": "start",
-		"pivot_root": "serve init",
+		"become user 0, group 0, groups []": "serve init",
 	} {
 		in, out := at[part], at[whole]
 		if in.Begin < out.Begin-rounding || in.Begin+in.Dur > out.Begin+out.Dur+rounding {

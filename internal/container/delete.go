@@ -181,8 +181,11 @@ func (c *Container) killAll() error {
 		}
 	}
 	init, err := c.rec.Init.open()
-	if err != nil {
+	if gone(err) {
 		return nil
+	}
+	if err != nil {
+		return fault.New(fault.System, "", fmt.Errorf("open init (process %d): %w", c.rec.Init.Pid, err))
 	}
 	defer init.Close()
 	if err := unix.PidfdSendSignal(int(init.Fd()), unix.SIGKILL, nil, 0); err != nil && err != unix.ESRCH {
@@ -273,6 +276,8 @@ func (s *Store) sweep(id string) error {
 		if err := c.killAll(); err != nil {
 			return err
 		}
+	case errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOMEM):
+		return err // there is nothing wrong with the file
 	case !errors.Is(err, ErrNotExist):
 		c.rec.Cgroup = c.guessCgroup()
 	}

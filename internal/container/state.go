@@ -69,9 +69,14 @@ type record struct {
 }
 
 // read reads state.json. A container whose directory has none is one that a create has just begun (or has died on).
-func (c *Container) read() error {
-	var room [4096]byte
-	b, err := rawfile.AppendRecord(room[:0], c.path(stateFile))
+func (c *Container) read() error { return c.readBy(make([]byte, 0, stateRoom)) }
+
+// stateRoom is enough for most state files.
+const stateRoom = 4096
+
+// readBy reads it by means of room, which can be used again.
+func (c *Container) readBy(room []byte) error {
+	b, err := rawfile.AppendRecord(room, c.path(stateFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return notFound()
 	}
@@ -194,14 +199,21 @@ func identify(pid int) (process, error) {
 	return process{Pid: pid, Start: start}, err
 }
 
-// alive tells whether the process is there and has not ended: a zombie has.
+// alive tells whether the process is there and has not ended: a zombie has. One that cannot be looked at, for want of
+// descriptors, is not taken for gone.
 func (p process) alive() bool {
 	if p.Pid <= 0 {
 		return false
 	}
 	start, ended, err := stat(p.Pid)
-	return err == nil && start == p.Start && !ended
+	if err != nil {
+		return !gone(err)
+	}
+	return start == p.Start && !ended
 }
+
+// gone tells whether the error is that of a process that is not there any more.
+func gone(err error) bool { return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) }
 
 // stat reads the start time of a process, and whether it has ended and was not waited for.
 func stat(pid int) (start uint64, ended bool, err error) {
@@ -249,7 +261,7 @@ func threadsExit(pid int) bool {
 	dir := "/proc/" + strconv.Itoa(pid) + "/task"
 	tasks, err := os.ReadDir(dir)
 	if err != nil {
-		return true
+		return gone(err)
 	}
 	for _, t := range tasks {
 		b, err := rawfile.Read(dir + "/" + t.Name() + "/stat")

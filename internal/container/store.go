@@ -221,14 +221,15 @@ func (s *Store) List() ([]*State, error) {
 	if err != nil {
 		return nil, fault.New(fault.StateDirectory, "", err)
 	}
-	var all []*State
+	all := make([]*State, 0, len(entries))
+	room := make([]byte, 0, stateRoom)
 	for _, e := range entries {
 		if !e.IsDir() || CheckID(e.Name()) != nil {
 			continue
 		}
 		// Nothing is done with it: its directory need not be open.
 		c := &Container{store: s, rec: record{ID: e.Name()}}
-		err := c.read()
+		err := c.readBy(room)
 		if errors.Is(err, ErrNotExist) {
 			continue
 		}

@@ -209,10 +209,7 @@ func (d *decoder) object(v reflect.Value, depth int) {
 		if d.unsure {
 			return
 		}
-		f, n := follows(v, key, next)
-		if n < 0 {
-			f, n = field(v, key, 0)
-		}
+		f, n := find(v, key, next)
 		next = n + 1
 		switch {
 		case n < 0:
@@ -245,53 +242,31 @@ func (d *decoder) member(first bool, end byte) bool {
 	return !d.unsure
 }
 
-// follows is the field with this number if it has that name: most documents have the order of the type. One with an
-// embedded type, which comes first, has other numbers.
-func follows(v reflect.Value, key string, n int) (reflect.Value, int) {
-	if n < v.NumField() {
-		f := v.Type().Field(n)
-		if jsonName(&f) == key && !v.Type().Field(0).Anonymous {
-			return v.Field(n), n
-		}
+// find finds a field by its name in JSON, and its number among the fields; -1 when there is none. Most documents have the order
+// of the type: next is where the field is then. A field whose name is written in another case is found without a value.
+func find(v reflect.Value, key string, next int) (reflect.Value, int) {
+	fields := fieldsOf(v.Type())
+	// One with an embedded type, which comes first, has other numbers.
+	if next < len(fields) && fields[next].name == key && !fields[0].embedded {
+		return v.Field(next), next
 	}
-	return reflect.Value{}, -1
-}
-
-// field finds a field by its name in JSON, and its number among the fields; -1 when there is none. A field whose name
-// is written in another case is found without a value.
-func field(v reflect.Value, key string, from int) (reflect.Value, int) {
-	t := v.Type()
-	for i := range t.NumField() {
-		f := t.Field(i)
-		if f.Anonymous {
-			if inner, n := field(v.Field(i), key, from); n >= 0 {
-				return inner, n
-			}
-			from += f.Type.NumField()
-			continue
-		}
-		name := jsonName(&f)
+	from := 0
+	for i := range fields {
+		f := &fields[i]
 		switch {
-		case name == "":
-		case name == key:
+		case f.embedded:
+			if inner, n := find(v.Field(i), key, 0); n >= 0 {
+				return inner, from + i + n
+			}
+			from += v.Field(i).NumField() - 1
+		case f.name == "":
+		case f.name == key:
 			return v.Field(i), from + i
-		case strings.EqualFold(name, key):
+		case strings.EqualFold(f.name, key):
 			return reflect.Value{}, from + i
 		}
 	}
 	return reflect.Value{}, -1
-}
-
-// jsonName is the name of a field in JSON, "" for one that is not there.
-func jsonName(f *reflect.StructField) string {
-	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-	switch {
-	case name == "-" || !f.IsExported():
-		return ""
-	case name == "":
-		return f.Name
-	}
-	return name
 }
 
 func (d *decoder) mapping(v reflect.Value, depth int) {

@@ -57,22 +57,18 @@ func encode(b []byte, v reflect.Value) []byte {
 }
 
 func encodeFields(b []byte, v reflect.Value) []byte {
-	t := v.Type()
-	for i := range t.NumField() {
-		f := t.Field(i)
-		if f.Anonymous {
+	for i, f := range fieldsOf(v.Type()) {
+		if f.embedded {
 			b = encodeFields(b, v.Field(i))
 			continue
 		}
-		name := jsonName(&f)
-		_, options, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if name == "" || strings.Contains(options, "omitempty") && empty(v.Field(i)) {
+		if f.name == "" || f.omitEmpty && empty(v.Field(i)) {
 			continue
 		}
 		if b[len(b)-1] != '{' {
 			b = append(b, ',')
 		}
-		b = append(appendString(b, name), ':')
+		b = append(appendString(b, f.name), ':')
 		b = encode(b, v.Field(i))
 	}
 	return b
