@@ -52,7 +52,11 @@ func freeThreads() {
 		_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0) // the thread's default is that of its start
 	}
 	slack := []byte(strconv.FormatInt(entry.Slack(), 10))
-	for i, thread := range threads() {
+	ours := threads()
+	if len(ours) == 0 || ours[0] != strconv.Itoa(os.Getpid()) {
+		return // /proc is that of another pid namespace, in which other threads have our numbers
+	}
+	for i, thread := range ours {
 		if id, err := strconv.Atoi(thread); err == nil && i > 0 { // the main thread has its CPUs
 			entry.Unpin(id)
 		}

@@ -24,24 +24,21 @@ func (p *planner) askHooks() error {
 	if p.hooked() {
 		p.add("hooks", &AskHooks{})
 	} else {
-		p.add("linux.resources", &AskLimits{})
+		p.add("", &AskLimits{})
 	}
 	return nil
 }
 
 func (p *planner) awaitLimits() error {
 	if !p.hooked() {
-		p.add("linux.resources", &AwaitLimits{})
+		p.add("", &AwaitLimits{})
 	}
 	return nil
 }
 
 // hooked tells whether there are hooks, or other things that the host has to do before pivot_root.
 func (p *planner) hooked() bool {
-	h := p.spec.Hooks
-	//nolint:staticcheck // prestart is deprecated, not gone
-	return h != nil && len(h.Prestart)+len(h.CreateRuntime)+len(h.CreateContainer)+len(h.StartContainer) > 0 ||
-		p.spec.Linux != nil && len(p.spec.Linux.NetDevices) > 0
+	return p.spec.Hooks != nil || p.spec.Linux != nil && len(p.spec.Linux.NetDevices) > 0
 }
 
 func (*AskHooks) String() string { return "wait for the runtime's hooks" }
@@ -61,16 +58,20 @@ func (*AskHooks) Do(e *Env) error {
 }
 
 // Do sends the request.
-func (*AskLimits) Do(e *Env) error { return e.ask(MsgLimits, nil) }
+func (*AskLimits) Do(e *Env) error {
+	e.asked = true
+	return e.ask(MsgLimits, nil)
+}
 
 // Do receives the answer.
 func (*AwaitLimits) Do(e *Env) error {
+	e.asked = false
 	_, err := e.answer()
 	return err
 }
 
 // AskReady tells the parent that nothing is left but to drop privileges: it sets the limits that could stop init on
-// its way, and then writes the state file.
+// its way, and writes the state file. Init does not go on before that: nobody would find it if the parent died.
 type AskReady struct{}
 
 func (*AskReady) String() string { return "wait for limits" }

@@ -90,24 +90,27 @@ const ptmx = "/dev/pts/ptmx"
 
 // openMaster opens a new terminal of the devpts at /dev/pts.
 func openMaster(e *Env) (*os.File, error) {
-	root := int(e.Root.Fd())
-	at, err := openIn(root, ptmx, unix.RESOLVE_NO_SYMLINKS)
+	s, err := see(int(e.Root.Fd()), ptmx)
+	if err == nil && s.resolve == 0 {
+		closeFd(s.at)
+		err = unix.ELOOP
+	}
 	if err != nil {
 		return nil, fault.Hint(fmt.Errorf("open %s: %w", ptmx, err), "a terminal needs a mount of type devpts at /dev/pts")
 	}
-	defer unix.Close(at)
+	defer closeFd(s.at)
 	var st unix.Stat_t
-	if err := unix.Fstat(at, &st); err != nil {
+	if err := unix.Fstat(s.at, &st); err != nil {
 		return nil, err
 	}
-	kind, err := filesystem(at)
+	kind, err := filesystem(s.at)
 	if err != nil {
 		return nil, err
 	}
 	if kind != unix.DEVPTS_SUPER_MAGIC || st.Mode&unix.S_IFMT != unix.S_IFCHR || st.Rdev != unix.Mkdev(5, 2) {
 		return nil, errors.New(ptmx + " is not the terminal multiplexer")
 	}
-	fd, err := reopen(root, ptmx, at, unix.O_RDWR)
+	fd, err := s.open(unix.O_RDWR)
 	if err != nil {
 		return nil, err
 	}

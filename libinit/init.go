@@ -118,6 +118,10 @@ func (e *Env) do(entry *Entry) error {
 func (e *Env) fail(err error) {
 	f := AsFailure(err)
 	if e.Conn != nil {
+		if e.asked {
+			// An end of the socket with something unread in it would take what is sent with it (unix(7), ECONNRESET).
+			_, _ = e.answer()
+		}
 		_ = e.tellSpans()
 		_ = e.Conn.Send(MsgFailure, wire.Marshal(nil, f))
 		return

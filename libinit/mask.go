@@ -92,11 +92,11 @@ func (m *masker) mask(name string) error {
 
 func (m *masker) maskFile(at int) error {
 	if m.null < 0 {
-		null, err := openNull(int(m.env.Root.Fd()))
+		null, err := seeNull(int(m.env.Root.Fd()))
 		if err != nil {
 			return err
 		}
-		m.null = null
+		m.null = null.at
 	}
 	fd, err := cloneTree(m.null, "", false)
 	if err != nil {
@@ -113,21 +113,21 @@ var errNotNull = errors.New(nullDevice + " is not the null device")
 // nullDevice is the container's own.
 const nullDevice = "/dev/null"
 
-func openNull(root int) (int, error) {
-	fd, err := openIn(root, nullDevice, 0)
+func seeNull(root int) (*seen, error) {
+	s, err := see(root, nullDevice)
 	if err != nil {
-		return -1, fmt.Errorf("open %s: %w", nullDevice, err)
+		return nil, fmt.Errorf("open %s: %w", nullDevice, err)
 	}
 	var st unix.Stat_t
-	err = unix.Fstat(fd, &st)
+	err = unix.Fstat(s.at, &st)
 	if err == nil && (st.Mode&unix.S_IFMT != unix.S_IFCHR || st.Rdev != unix.Mkdev(1, 3)) {
 		err = errNotNull
 	}
 	if err != nil {
-		closeFd(fd)
-		return -1, err
+		closeFd(s.at)
+		return nil, err
 	}
-	return fd, nil
+	return s, nil
 }
 
 // maskDirectory covers a directory. All masks are mounts of one tmpfs: nothing can be written to it.

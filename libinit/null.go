@@ -16,10 +16,10 @@ func (*NullStreams) String() string { return "take the container's /dev/null for
 
 // Do leaves the streams alone where the container has no /dev/null.
 func (*NullStreams) Do(e *Env) error {
-	null := -1
+	var null *seen
 	defer func() {
-		if null >= 0 {
-			closeFd(null)
+		if null != nil {
+			closeFd(null.at)
 		}
 	}()
 	for fd := range 3 {
@@ -27,26 +27,26 @@ func (*NullStreams) Do(e *Env) error {
 		if unix.Fstat(fd, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFCHR || st.Rdev != unix.Mkdev(1, 3) {
 			continue
 		}
-		if null < 0 {
+		if null == nil {
 			var err error
-			if null, err = openNull(int(e.Root.Fd())); err != nil {
+			if null, err = seeNull(int(e.Root.Fd())); err != nil {
 				return nil
 			}
 		}
-		if err := replaceNull(int(e.Root.Fd()), fd, null); err != nil {
+		if err := null.replace(fd); err != nil {
 			return fault.New(fault.Process, "", fmt.Errorf("open %s: %w", nullDevice, err))
 		}
 	}
 	return nil
 }
 
-// replaceNull opens the container's /dev/null, which at refers to, in place of fd, for what fd is open.
-func replaceNull(root, fd, at int) error {
+// replace opens it in place of fd, for what fd is open.
+func (s *seen) replace(fd int) error {
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
 	if err != nil {
 		return err
 	}
-	opened, err := reopen(root, nullDevice, at, flags&(unix.O_ACCMODE|unix.O_APPEND))
+	opened, err := s.open(flags & (unix.O_ACCMODE | unix.O_APPEND))
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ const (
 	MsgLimits                   // init → parent: namespaces and mounts are ready: limits
 	MsgConsole                  // init → parent: the pty master, as a descriptor
 	MsgListener                 // init → parent: the seccomp listener, as a descriptor
-	MsgReady                    // init → parent: all is set: the other limits, the answer, and then state.json says "created"
+	MsgReady                    // init → parent: all is set; rlimits and state.json, then the answer means "created"
 	MsgLog                      // init → parent: a Log, encoded by wire
 	MsgSpans                    // parent → init, before the plan: trace. init → parent: Spans, encoded by wire
 )

@@ -31,34 +31,6 @@ func openHow(root int, path string, how *unix.OpenHow) (int, error) {
 	}
 }
 
-// reopen opens path inside root for reading or writing (flags), where at, an O_PATH descriptor, has been looked at: what is
-// opened is that and nothing else, or there is an error. It takes no procfs, and waits for nobody who is at the other end of
-// what may be there by now.
-func reopen(root int, path string, at, flags int) (int, error) {
-	fd, err := openHow(root, path, &unix.OpenHow{
-		Flags:   uint64(flags | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC),
-		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
-	})
-	if err != nil {
-		return -1, err
-	}
-	var seen, opened unix.Stat_t
-	if err = unix.Fstat(at, &seen); err == nil {
-		err = unix.Fstat(fd, &opened)
-	}
-	if err == nil && (seen.Dev != opened.Dev || seen.Ino != opened.Ino) {
-		err = unix.ESTALE
-	}
-	if err == nil {
-		_, err = unix.FcntlInt(uintptr(fd), unix.F_SETFL, flags)
-	}
-	if err != nil {
-		closeFd(fd)
-		return -1, err
-	}
-	return fd, nil
-}
-
 // openPlain opens a path that leads over no link and over no other mount than that of root, as most do: what it is on needs
 // no look then.
 func openPlain(root int, path string) (int, error) {

@@ -38,6 +38,7 @@ type Env struct {
 	home    string   // see Home
 	program string   // see Lookup
 	cwd     cwd
+	asked   bool      // AskLimits has no answer yet
 	state   []byte    // the state as the hooks get it: specs.State in JSON
 	late    []int     // mounts that become read-only when the root filesystem is complete
 	kept    []kept    // mounts whose paths are masked by descriptor

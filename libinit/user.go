@@ -103,21 +103,19 @@ func (s *Home) String() string { return fmt.Sprintf("find HOME of user %d", s.UI
 // Do takes / for a user who is not in the file, and when there is no file.
 func (s *Home) Do(e *Env) error {
 	e.home = "/"
-	const passwd = "/etc/passwd"
-	root := int(e.Root.Fd())
-	at, err := openIn(root, passwd, 0)
+	passwd, err := see(int(e.Root.Fd()), "/etc/passwd")
 	if err != nil {
 		return nil
 	}
-	defer unix.Close(at)
-	if kind, err := fileType(at); err != nil || kind != unix.S_IFREG {
+	defer closeFd(passwd.at)
+	if kind, err := fileType(passwd.at); err != nil || kind != unix.S_IFREG {
 		return nil
 	}
-	fd, err := reopen(root, passwd, at, unix.O_RDONLY)
+	fd, err := passwd.open(unix.O_RDONLY)
 	if err != nil {
-		return nil
+		return e.warn("find HOME of user %d: open %s in the container: %v", s.UID, passwd.path, err)
 	}
-	f := os.NewFile(uintptr(fd), passwd)
+	f := os.NewFile(uintptr(fd), passwd.path)
 	defer f.Close()
 	if home := findHome(io.LimitReader(f, maxPasswd), s.UID); home != "" {
 		e.home = home

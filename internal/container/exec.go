@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/cgroups"
+	"mydocker/internal/entry"
 	"mydocker/internal/fault"
 	"mydocker/internal/jsondoc"
 	"mydocker/internal/rawfile"
@@ -188,6 +189,7 @@ func startOn(p *specs.Process, command *spawn.Command, rootless bool) (*spawn.Pr
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	entry.Settle()
 	var own unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &own); err == nil {
 		defer func() { _ = unix.SchedSetaffinity(0, &own) }()

@@ -204,7 +204,7 @@ func (b *creation) sayServe(d *explain.Document) error {
 		case *libinit.AskHooks:
 			answer = append(limitSteps[:], hookSteps[:]...)
 		case *libinit.AskReady:
-			answer = append(readySteps[:], createdSteps[:]...)
+			answer = readySteps[:]
 		case *libinit.Wait:
 			d.As(explain.Parent, "create")
 			if err := b.say(d, finishSteps[:]); err != nil {

@@ -37,9 +37,7 @@ func (b *creation) serve() error {
 		switch m.Kind {
 		case libinit.MsgReady:
 			ready = true
-			if err = b.answer(nil, b.ready); err == nil {
-				err = b.do(createdSteps[:])
-			}
+			err = b.answer(nil, b.ready)
 		case libinit.MsgLimits:
 			err = b.answer(nil, func() ([]byte, error) { return nil, b.do(limitSteps[:]) })
 		case libinit.MsgHooks:

@@ -104,7 +104,7 @@ func (c *Container) release(catcher *signals.Catcher) error {
 	// As an *os.File it would bring the poller of package os to life.
 	report, err := unix.Open(c.path(reportFIFO), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return fault.New(fault.StateDirectory, "", fmt.Errorf("start container: open report FIFO: %w", err))
+		return fault.New(fault.StateDirectory, "", fmt.Errorf("start container: open %s: %w", c.path(reportFIFO), err))
 	}
 	defer unix.Close(report)
 	gate, err := unix.Open(c.path(execFIFO), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)

@@ -108,7 +108,10 @@ func (c *Container) writeFile(name string, b []byte) error {
 	if err := rawfile.Create(temp, b, 0o600); err != nil {
 		return err
 	}
-	return os.NewSyscallError("rename", unix.Rename(temp, c.path(name)))
+	if err := unix.Rename(temp, c.path(name)); err != nil {
+		return &os.LinkError{Op: "rename", Old: temp, New: c.path(name), Err: err}
+	}
+	return nil
 }
 
 // State returns the container's state as it is now.

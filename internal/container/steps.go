@@ -44,14 +44,10 @@ var hookSteps = [...]step{
 	{"createRuntime hooks", (*creation).runCreateRuntime, (*creation).sayCreateRuntime},
 }
 
-// readySteps have to wait until init has made its threads and its memory: the other limits.
+// readySteps have to wait until init has made its threads and its memory: the other limits, then the state.
 var readySteps = [...]step{
 	{"join memory cgroup", (*creation).joinLate, (*creation).sayJoinLate},
 	{"set rlimits", (*creation).setRlimits, (*creation).saySetRlimits},
-}
-
-// createdSteps are done while init drops its privileges: start finds the container, and init when it has come to wait.
-var createdSteps = [...]step{
 	{"write state", (*creation).writeReady, (*creation).sayWriteReady},
 }
 

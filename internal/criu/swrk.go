@@ -12,6 +12,7 @@ import (
 	"github.com/checkpoint-restore/go-criu/v8/rpc"
 	"golang.org/x/sys/unix"
 
+	"mydocker/internal/entry"
 	"mydocker/internal/fault"
 )
 
@@ -81,6 +82,7 @@ func (c *call) run(path string) (err error) {
 		if closeDirs, err = c.openDirs(); err != nil {
 			return err
 		}
+		entry.Prompt()
 		if err := cmd.Start(); err != nil {
 			return fault.New(fault.CRIU, "", fmt.Errorf("start criu: %w", err))
 		}

@@ -3,12 +3,12 @@
 // The Go runtime reads /proc/self/cgroup and /proc/self/mountinfo at its start, and starts threads for work that a short
 // command does not have. So the program has an entry point of its own (entry_GOARCH.s), which the Makefile names to the
 // linker: it takes the permission to open files from the runtime, says GOMAXPROCS=1 in the environment, and makes timers
-// late, since the runtime's monitor thread would wake up every 20 µs. The runtime starts on one CPU: its first threads hand over
-// to each other several times, and to wake a CPU that sleeps takes longer than what they do. The entry point also has the kernel give the heap of a short command
-// in a huge page: the runtime asks for the heap by the mmap of C, which it has for sanitizers, and which is ours until then. By
-// sigaction in the same way it asks for the handlers of two signals and installs 26: for real-time signals, too, that would be
-// more than a hundred calls. Memory is not profiled, which would begin with the first allocation, before the linker's word that
-// nobody reads the profile. Without all this the program works, slower.
+// late, since the runtime's monitor thread would wake up every 20 µs. It has the runtime start on one CPU: its first threads
+// hand over to each other several times, and to wake a CPU that sleeps takes longer than what they do. It has the kernel give
+// the heap of a short command in a huge page: the runtime asks for the heap by the mmap of C, which it has for sanitizers, and
+// which is ours until then. By sigaction in the same way it asks for the handlers of two signals and installs 26: for real-time
+// signals, too, that would be more than a hundred calls. Memory is not profiled, which would begin with the first allocation,
+// before the linker's word that nobody reads the profile. Without all this the program works, slower.
 package entry
 
 import (
@@ -21,6 +21,8 @@ type rlimit struct{ cur, max uint64 }
 
 // cpuSet is a set of CPUs, as large as that of glibc. On a machine with more the kernel refuses it, and nothing is pinned.
 type cpuSet [16]uint64
+
+const max = ^uint64(0)
 
 // handled are the signals, a bit each, whose handlers the runtime may install: all but those of real-time signals, 34 to 64,
 // which package os/signal cannot catch then.
@@ -37,8 +39,9 @@ var (
 	rate     = &runtime.MemProfileRate //nolint:unused // entry_GOARCH.s
 	cpus     cpuSet                    // those that the program was started with
 	cpu      uint32                    //nolint:unused // entry_GOARCH.s: the one that it runs on
-	pin      cpuSet                    //nolint:unused // entry_GOARCH.s: that one alone
-	pinned   bool                      // to it, as are the threads of the runtime
+	pin      cpuSet                    // that one alone
+	all      = cpuSet{max, max, max, max, max, max, max, max, max, max, max, max, max, max, max, max}
+	pinned   bool // to it, as are the threads of the runtime
 	maxprocs = [...]byte{'G', 'O', 'M', 'A', 'X', 'P', 'R', 'O', 'C', 'S', '=', '1', 0}
 )
 
@@ -63,9 +66,10 @@ func OpenFiles() (cur, hard uint64) { return limit.cur, limit.max }
 // that the threads have it still.
 func Slack() int64 { return slack }
 
-// Prompt gives the calling thread, and so what it starts, the timer slack back. It is for who stays on the thread and is
-// about to make a process: other threads than the main one may have late timers still, since to set those of another thread
-// takes CAP_SYS_NICE (timerslack_ns, proc_pid_timerslack_ns(5)). It may be called where no stack can grow.
+// Prompt gives the calling thread, and so what it starts, the timer slack and the CPUs back. It is for who stays on the thread
+// and is about to make a process: other threads than the main one may have late timers still, since to set those of another
+// thread takes CAP_SYS_NICE (timerslack_ns, proc_pid_timerslack_ns(5)), and be pinned still, where Unpin was not told of them.
+// It may be called where no stack can grow.
 //
 //go:nosplit
 //go:norace
@@ -74,21 +78,35 @@ func Prompt() {
 	if slack > 0 {
 		call(sysPrctl, timerslack, uintptr(slack), 0, 0)
 	}
+	if !pinned {
+		return
+	}
+	var now cpuSet
+	call(sysSchedGetaffinity, 0, unsafe.Sizeof(now), uintptr(unsafe.Pointer(&now)), 0)
+	if now == pin {
+		Unpin(0)
+	}
+}
+
+// Settle says that the calling thread's CPUs are the program's own affair from now on: Prompt leaves them alone.
+func Settle() {
+	Unpin(0)
+	pinned = false
 }
 
 // Unpin gives a thread of the program back the CPUs that the program was started with; 0 is the caller.
 //
 // The kernel remembers what a thread has asked for, and keeps it when the cgroup's CPUs change (sched_setaffinity(2), Linux
 // 6.2). So all CPUs are asked for, unless that is more than there was.
+//
+//go:nosplit
+//go:norace
 func Unpin(thread int) {
 	if !pinned {
 		return
 	}
-	var all, now cpuSet
-	for i := range all {
-		all[i] = ^uint64(0)
-	}
-	const size = unsafe.Sizeof(all)
+	var now cpuSet
+	const size = unsafe.Sizeof(now)
 	call(sysSchedSetaffinity, uintptr(thread), size, uintptr(unsafe.Pointer(&all)), 0)
 	call(sysSchedGetaffinity, uintptr(thread), size, uintptr(unsafe.Pointer(&now)), 0)
 	if now != cpus {

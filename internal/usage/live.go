@@ -2,6 +2,7 @@ package usage
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"time"
 
@@ -132,10 +133,13 @@ func (l *Live) title() string {
 	if len(l.last) == 1 {
 		noun = "container"
 	}
-	var cpus unix.CPUSet // the Go runtime knows of one (package entry)
-	_ = unix.SchedGetaffinity(0, &cpus)
+	cpus := runtime.NumCPU() // 1, where package entry has the Go runtime start on one
+	var set unix.CPUSet
+	if unix.SchedGetaffinity(0, &set) == nil {
+		cpus = set.Count()
+	}
 	title := fmt.Sprintf("%s  %d %s  CPU %s%% of %d00%%  memory %s", time.Now().Format("15:04:05"), len(l.last), noun, percent(cpu),
-		cpus.Count(), size.Format(memory))
+		cpus, size.Format(memory))
 	if l.paused {
 		title += "  paused"
 	}

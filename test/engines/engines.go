@@ -38,12 +38,12 @@ var engines = []*engine{
 			"attach": "start takes no input", "build": "BuildKit is not here", "checkpoint": "there is no such command", "health": "there are no health checks",
 		},
 	},
-	dockerBy("docker", false, "docker-init"),
-	dockerBy("docker2", true),
+	dockerBy("docker", false, nil, "docker-init"),
+	dockerBy("docker2", true, map[string]string{"checkpoint": "start finds that containerd has the checkpoint already"}),
 }
 
 // dockerBy is Docker: the host's, or a daemon that is built, with the containerd that is. others are further programs.
-func dockerBy(name string, built bool, others ...string) *engine {
+func dockerBy(name string, built bool, lacks map[string]string, others ...string) *engine {
 	return &engine{
 		name: name, scripts: "client", built: built, programs: append([]string{"dockerd", "containerd"}, others...), version: "dockerd --version",
 		files:   map[string]string{"/etc/docker/daemon.json": dockerConfig},
@@ -53,6 +53,7 @@ func dockerBy(name string, built bool, others ...string) *engine {
 		client:  [2]string{"engine", "docker"},
 		kept:    []string{"docker", "docker/buildkit", "/run/docker/netns/default"},
 		reset:   "docker ps -aq | xargs -r docker rm -f",
+		lacks:   lacks,
 	}
 }
 
