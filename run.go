@@ -15,6 +15,7 @@ import (
 	"mydocker/internal/container"
 	"mydocker/internal/fault"
 	"mydocker/internal/generate"
+	"mydocker/internal/stdio"
 )
 
 func runCommand() *cli.Command {
@@ -27,7 +28,8 @@ func runCommand() *cli.Command {
 			"With a program, or with one of --rootfs, --tty, --env, --cwd, --user, --hostname, --network, --volume, --memory, --cpus,\n" +
 			"--pids and --rw, no bundle is read: the container is made as the flags say, of the directory of --rootfs, else of the host's\n" +
 			"own root filesystem, read-only, with a /tmp, a /run and a network of its own. The program begins behind \"--\", or with the\n" +
-			"first argument that has a slash; the default is sh. Without an ID, one is made.",
+			"first argument that has a slash; the default is sh. One word behind \"--\" alone is an ID. Without an ID, one is made, which is\n" +
+			"printed with --detach.",
 		Flags: append(append(createFlags(),
 			&cli.BoolFlag{Name: "detach", Aliases: []string{"d"}, Usage: "do not wait for the end"},
 			&cli.BoolFlag{Name: "keep", Usage: "do not remove the container when its process ends"},
@@ -41,6 +43,11 @@ func runCommand() *cli.Command {
 			code, err := runContainer(c, o)
 			if err != nil {
 				return fmt.Errorf("%s run failed: %w", name, err)
+			}
+			if o.made && c.Bool("detach") {
+				if _, err := stdio.Out.WriteString(o.id + "\n"); err != nil {
+					return err
+				}
 			}
 			return exitWith(code)
 		},
@@ -56,7 +63,7 @@ func runArguments(c *cli.Command) (*runTarget, error) {
 	}
 	if len(program) == 0 && !generatorSet(c) {
 		if len(args) != 1 {
-			return nil, arguments(c, 1)
+			return nil, fault.Hint(arguments(c, 1), `an ID for a bundle; a program stands behind "--", or has a slash, as in "-- echo hi"`)
 		}
 		return &runTarget{id: args[0]}, nil
 	}
@@ -72,15 +79,15 @@ func runArguments(c *cli.Command) (*runTarget, error) {
 	if err != nil {
 		return nil, err
 	}
-	id := fmt.Sprintf("run-%08x", rand.Uint32())
 	if len(args) == 1 {
-		id = args[0]
+		return &runTarget{id: args[0], generate: o}, nil
 	}
-	return &runTarget{id: id, generate: o}, nil
+	return &runTarget{id: fmt.Sprintf("run-%08x", rand.Uint32()), made: true, generate: o}, nil
 }
 
 type runTarget struct {
 	id       string
+	made     bool              // the ID is not the caller's
 	generate *generate.Options // nil for a bundle
 }
 

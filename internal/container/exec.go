@@ -114,7 +114,7 @@ func (x *execution) check() error {
 	}
 	switch {
 	case status == Stopped || status == Creating:
-		return fault.New(fault.State, "", fmt.Errorf("cannot exec in a %s container: it is not running", status))
+		return notRunning(status)
 	case status == Paused && !x.opts.IgnorePaused:
 		return x.locked(x.checkPaused)
 	}
@@ -129,11 +129,16 @@ func (x *execution) checkPaused() error {
 	return fault.New(fault.State, "", ErrPaused)
 }
 
+// notRunning is the error of exec in a container that is not there to be entered.
+func notRunning(status string) error {
+	return fault.New(fault.State, "", fmt.Errorf("cannot exec in a %s container: it is not running", status))
+}
+
 // spawn starts an init in the container's namespaces and cgroups.
 func (x *execution) spawn() error {
 	target, err := x.rec.Init.open()
 	if err != nil {
-		return fault.New(fault.State, "", fmt.Errorf("cannot exec in a %s container: it is not running", Stopped))
+		return notRunning(Stopped)
 	}
 	defer target.Close()
 	flags := uintptr(0)
@@ -170,6 +175,9 @@ func (x *execution) spawn() error {
 	}
 	if x.init, err = startOn(x.opts.Process, command, !x.privileged); err != nil {
 		_ = conn.Close()
+		if !x.rec.Init.alive() {
+			return notRunning(Stopped) // it has ended meanwhile
+		}
 		return err
 	}
 	logrus.Debugf("init is process %d", x.init.Pid)

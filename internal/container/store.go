@@ -99,18 +99,17 @@ func (s *Store) reserve(id string) (*Container, error) {
 	if err := CheckID(id); err != nil {
 		return nil, err
 	}
-	err := os.MkdirAll(s.Root, 0o711)
-	if errors.Is(err, os.ErrPermission) {
-		return nil, fault.Hint(fault.New(fault.StateDirectory, "", err), "who is not root keeps containers in $XDG_RUNTIME_DIR, or where --root says")
-	}
-	if err != nil {
-		return nil, fault.New(fault.StateDirectory, "", err)
-	}
 	c := &Container{store: s, rec: record{ID: id}}
-	if err := os.Mkdir(c.path(""), 0o700); err != nil {
-		if errors.Is(err, os.ErrExist) {
-			return nil, fault.New(fault.Exists, "", ErrExist)
-		}
+	err := os.MkdirAll(s.Root, 0o711)
+	if err == nil {
+		err = os.Mkdir(c.path(""), 0o700)
+	}
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		return nil, fault.Hint(fault.New(fault.StateDirectory, "", err), "who is not root keeps containers in $XDG_RUNTIME_DIR, or where --root says")
+	case errors.Is(err, os.ErrExist):
+		return nil, fault.New(fault.Exists, "", ErrExist)
+	case err != nil:
 		return nil, fault.New(fault.StateDirectory, "", err)
 	}
 	if err := c.open(); err != nil {

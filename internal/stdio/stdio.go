@@ -21,7 +21,7 @@ const (
 	Err File = 2
 )
 
-// Write writes all of b.
+// Write writes all of b. What standard error is to take when nobody reads it is dropped.
 func (f File) Write(b []byte) (int, error) {
 	done := 0
 	for done < len(b) {
@@ -33,6 +33,9 @@ func (f File) Write(b []byte) (int, error) {
 			_, _ = unix.Poll([]unix.PollFd{{Fd: int32(f), Events: unix.POLLOUT}}, -1)
 		case err == unix.EPIPE && f == Out:
 			return done, ErrNoReader
+		case err == unix.EPIPE && f == Err:
+			// The logger would say so on os.Stderr, which ends the process.
+			return len(b), nil
 		case err != nil:
 			return done, err
 		default:
