@@ -18,6 +18,14 @@ import (
 // execFailed is the exit code when the process could not be started.
 const execFailed = 255
 
+// ttyFlag is that of the commands that make a process.
+func ttyFlag() cli.Flag {
+	return &cli.BoolFlag{
+		Name: "tty", Aliases: []string{"t"},
+		Usage: "give the process a terminal; standard input should be one, for the end of another reaches only who reads lines",
+	}
+}
+
 func execCommand() *cli.Command {
 	first := 1
 	return &cli.Command{
@@ -32,7 +40,7 @@ func execCommand() *cli.Command {
 			&cli.StringFlag{Name: "pidfd-socket", Usage: "hand a pidfd of the process to whoever listens on `SOCKET`", TakesFile: true},
 			&cli.StringFlag{Name: "cwd", Usage: "working `DIR` in the container"},
 			&cli.StringSliceFlag{Name: "env", Aliases: []string{"e"}, Usage: "set `NAME=VALUE`"},
-			&cli.BoolFlag{Name: "tty", Aliases: []string{"t"}, Usage: "give the process a terminal; standard input should be one, for the end of another reaches only who reads lines"},
+			ttyFlag(),
 			&cli.StringFlag{Name: "user", Aliases: []string{"u"}, Usage: "`UID[:GID]`, numbers; without GID that of the container's process"},
 			&cli.IntSliceFlag{Name: "additional-gids", Aliases: []string{"g"}, Usage: "further groups, by `GID`"},
 			&cli.StringFlag{Name: "process", Aliases: []string{"p"}, Usage: "`FILE` with the process, as in config.json", TakesFile: true},

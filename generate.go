@@ -15,7 +15,7 @@ func generatorFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "rootfs", Usage: "`DIR` that is the root filesystem; \"/\" is the host's, read-only", TakesFile: true},
 		&cli.BoolFlag{Name: "rw", Usage: "make the root filesystem writable"},
-		&cli.BoolFlag{Name: "tty", Aliases: []string{"t"}, Usage: "give the process a terminal; standard input should be one, for the end of another reaches only who reads lines"},
+		ttyFlag(),
 		&cli.StringSliceFlag{Name: "env", Aliases: []string{"e"}, Usage: "set `NAME=VALUE`, or pass on the caller's by NAME alone"},
 		&cli.StringFlag{Name: "cwd", Aliases: []string{"w"}, Usage: "working `DIR` in the container"},
 		&cli.StringFlag{Name: "user", Aliases: []string{"u"}, Usage: "`UID[:GID]`, numbers; without GID it is the same number"},

@@ -90,12 +90,9 @@ const ptmx = "/dev/pts/ptmx"
 
 // openMaster opens a new terminal of the devpts at /dev/pts.
 func openMaster(e *Env) (*os.File, error) {
-	s, err := see(int(e.Root.Fd()), ptmx)
-	if err == nil && s.resolve == 0 {
-		closeFd(s.at)
-		err = unix.ELOOP
-	}
-	if err != nil {
+	s := &seen{root: int(e.Root.Fd()), path: ptmx, resolve: unix.RESOLVE_NO_SYMLINKS}
+	var err error
+	if s.at, err = openIn(s.root, s.path, s.resolve); err != nil {
 		return nil, fault.Hint(fmt.Errorf("open %s: %w", ptmx, err), "a terminal needs a mount of type devpts at /dev/pts")
 	}
 	defer closeFd(s.at)

@@ -31,8 +31,8 @@ func (h *Hierarchy) optional() bool {
 
 // find returns the mounted hierarchies. Where each is at its usual place, as everywhere but on odd hosts, that takes
 // one statfs a hierarchy; mountinfo, which the kernel takes long to write when there are thousands of mounts, is
-// read only if one is not. It is not read for a v2 tree beside v1, which limits nothing: containers do without it, and without its
-// statistics of pressure.
+// read only if one is not. It is not read for a v2 tree beside v1, which limits nothing: containers do without it, and
+// without its statistics of pressure.
 func find(layout Layout) ([]Hierarchy, error) {
 	text, err := readFile("/proc/self/cgroup")
 	if err != nil {
