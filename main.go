@@ -39,7 +39,7 @@ var (
 )
 
 func main() {
-	entry.Stack()
+	entry.Ready()
 	freeThreads()
 	os.Exit(run(os.Args))
 }

@@ -55,16 +55,12 @@ func TestPageFaults(t *testing.T) {
 	if os.Getenv("RUNTIME") != "" {
 		t.Skip("the bounds are those of the runtime that is built here")
 	}
-	small := 0 // without huge pages the heap comes in small ones
-	if huge, err := os.ReadFile("/sys/kernel/mm/transparent_hugepage/enabled"); err != nil || strings.Contains(string(huge), "[never]") {
-		small = 250
-	}
 	s := newSite(t, "payload", "true")
-	s.faultsAtMost(840+small, "run", "--bundle", s.bundle, s.id(0))
+	s.faultsAtMost(1070, "run", "--bundle", s.bundle, s.id(0))
 	s = newSite(t, "payload", "sleep")
 	s.must("run", "--detach", "--bundle", s.bundle, s.id(0))
-	s.faultsAtMost(830+small, "exec", s.id(0), "payload", "true")
-	s.faultsAtMost(345+small/2, "state", s.id(0))
+	s.faultsAtMost(1040, "exec", s.id(0), "payload", "true")
+	s.faultsAtMost(465, "state", s.id(0))
 }
 
 func (s *site) faultsAtMost(most int, args ...string) {

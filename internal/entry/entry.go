@@ -4,9 +4,9 @@
 // command does not have. So the program has an entry point of its own (entry_GOARCH.s), which the Makefile names to the
 // linker: it takes the permission to open files from the runtime, says GOMAXPROCS=1 in the environment, and makes timers
 // late, since the runtime's monitor thread would wake up every 20 µs. It has the runtime start on one CPU: its first threads
-// hand over to each other several times, and to wake a CPU that sleeps takes longer than what they do. It has the kernel give
-// the heap of a short command in a huge page: the runtime asks for the heap by the mmap of C, which it has for sanitizers, and
-// which is ours until then. By sigaction in the same way it asks for the handlers of two signals and installs 26: for real-time
+// hand over to each other several times, and to wake a CPU that sleeps takes longer than what they do. It has the kernel keep
+// the heap in small pages: a short command needs a quarter of a huge one, which would have to be cleared whole, and which an init
+// that waits would keep. The runtime asks for the heap by the mmap of C, which it has for sanitizers, and which is ours until then. By sigaction in the same way it asks for the handlers of two signals and installs 26: for real-time
 // signals, too, that would be more than a hundred calls. Memory is not profiled, which would begin with the first allocation,
 // before the linker's word that nobody reads the profile. Without all this the program works, slower.
 package entry
@@ -30,12 +30,14 @@ var handled uint64 = 1<<34 - 2 //nolint:unused // entry_GOARCH.s
 
 // What the entry point leaves and uses.
 var (
-	limit    rlimit           // of open files, as the program was started with
-	none     = rlimit{cur: 3} //nolint:unused // entry_GOARCH.s: enough for the runtime to open /dev/null in place of a standard descriptor that is closed
-	lowered  bool             // none is in force
-	inserted bool             // maxprocs is in the environment
-	slack    int64            // timer slack that the program was started with, in nanoseconds
-	image    struct{ start, end uintptr }
+	limit    rlimit                    // of open files, as the program was started with
+	none     = rlimit{cur: 3}          //nolint:unused // entry_GOARCH.s: enough for the runtime to open /dev/null in place of a standard descriptor that is closed
+	lowered  bool                      // none is in force
+	inserted bool                      // maxprocs is in the environment
+	slack    int64                     // timer slack that the program was started with, in nanoseconds
+	code     uintptr                   // the end of the code
+	tables   uintptr                   // of the code, behind the constants: pclntab, which who walks a stack reads
+	end      uintptr                   // of the tables
 	rate     = &runtime.MemProfileRate //nolint:unused // entry_GOARCH.s
 	cpus     cpuSet                    // those that the program was started with
 	cpu      uint32                    //nolint:unused // entry_GOARCH.s: the one that it runs on
@@ -48,6 +50,7 @@ var (
 // This package imports nothing but the runtime, so it is initialised among the first (spec of Go, "Program initialization": packages
 // without pending imports in the order of their paths, since Go 1.21): before package os, which raises the soft limit.
 func init() {
+	stack()
 	started()
 	Unpin(0)
 	const nofile = 7
@@ -122,20 +125,27 @@ func Environ(env []string) []string {
 	return env
 }
 
-// Idle gives the pages of the code and its constants back to the kernel, for a process that waits: what is used again comes back
-// by page faults (MADV_DONTNEED of a mapped file, madvise(2)).
-func Idle() {
+// Idle gives the pages of constants and tables back to the kernel, for a process that waits: what is used again comes back by page
+// faults (MADV_DONTNEED of a mapped file, madvise(2)).
+func Idle() { forget(code) }
+
+// Ready does the same with the tables alone. The start of the runtime and of the packages reads them to grow the stack; a command does
+// not grow it again.
+func Ready() { forget(tables) }
+
+// forget gives back what is between start and the end of the tables.
+func forget(start uintptr) {
 	const (
 		dontneed = 4
 		page     = 65536 // the largest of the architectures
 	)
-	start := image.start &^ (page - 1)
-	call(sysMadvise, start, image.end-start, dontneed, 0)
+	start &^= page - 1
+	call(sysMadvise, start, end-start, dontneed, 0)
 }
 
-// Stack makes the caller's stack large enough for a command, at once. It would double from 2 KiB on, each time with a copy and
+// stack makes the caller's stack large enough for a command, at once. It would double from 2 KiB on, each time with a copy and
 // a look at the tables of the code.
-func Stack()
+func stack()
 
 // started gives the runtime sigaction(2) back.
 func started()

@@ -64,10 +64,12 @@ environment:
 	MOVB	$1, ·pinned(SB)
 
 free:
-	LEAQ	runtime·text(SB), AX
-	MOVQ	AX, ·image(SB)
+	LEAQ	runtime·etext(SB), AX
+	MOVQ	AX, ·code(SB)
+	LEAQ	runtime·pclntab(SB), AX
+	MOVQ	AX, ·tables(SB)
 	LEAQ	runtime·epclntab(SB), AX
-	MOVQ	AX, ·image+8(SB)
+	MOVQ	AX, ·end(SB)
 	MOVQ	·rate(SB), AX
 	MOVQ	$0, (AX)
 	LEAQ	mydocker_mmap(SB), AX
@@ -103,7 +105,7 @@ insert:
 	JMP	_rt0_amd64_linux(SB)
 
 // mmap(2), which the runtime calls by the convention of C. The heap's first piece is 4 MiB, to read and to write; its
-// pages become huge ones: madvise(heap, 4 MiB, MADV_HUGEPAGE).
+// pages stay small ones: madvise(heap, 4 MiB, MADV_NOHUGEPAGE).
 TEXT mydocker_mmap(SB), NOSPLIT|NOFRAME, $0
 	MOVQ	CX, R10
 	MOVL	$9, AX
@@ -118,7 +120,7 @@ TEXT mydocker_mmap(SB), NOSPLIT|NOFRAME, $0
 	MOVQ	AX, R8
 	MOVQ	AX, DI
 	MOVL	$0x400000, SI
-	MOVL	$14, DX
+	MOVL	$15, DX
 	MOVL	$28, AX
 	SYSCALL
 	MOVQ	R8, AX

@@ -62,10 +62,12 @@ environment:
 	MOVB	R0, ·pinned(SB)
 
 free:
-	MOVD	$runtime·text(SB), R0
-	MOVD	R0, ·image(SB)
+	MOVD	$runtime·etext(SB), R0
+	MOVD	R0, ·code(SB)
+	MOVD	$runtime·pclntab(SB), R0
+	MOVD	R0, ·tables(SB)
 	MOVD	$runtime·epclntab(SB), R0
-	MOVD	R0, ·image+8(SB)
+	MOVD	R0, ·end(SB)
 	MOVD	·rate(SB), R0
 	MOVD	ZR, (R0)
 	MOVD	$mydocker_mmap(SB), R0
@@ -121,7 +123,7 @@ TEXT mydocker_mmap(SB), NOSPLIT|NOFRAME, $0
 	MOVD	ZR, _cgo_mmap(SB)
 	MOVD	R0, R11
 	MOVD	$0x400000, R1
-	MOVD	$14, R2
+	MOVD	$15, R2
 	MOVD	$233, R8 // SYS_MADVISE
 	SVC
 	MOVD	R11, R0

@@ -1,5 +1,5 @@
 #include "textflag.h"
 
-// func Stack()
-TEXT ·Stack(SB), 0, $24576-0
+// func stack()
+TEXT ·stack(SB), 0, $24576-0
 	RET

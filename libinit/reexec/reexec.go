@@ -11,7 +11,6 @@ import (
 
 func init() {
 	if os.Args[0] == libinit.Name {
-		entry.Stack()
 		entry.Settle()
 		os.Exit(libinit.Main(os.Args))
 	}
