@@ -34,11 +34,11 @@ func checkCommand() *cli.Command {
 			if err := arguments(c, 0); err != nil {
 				return err
 			}
-			format := c.String("format")
+			format := text(c, "format")
 			if format != "text" && format != "json" {
 				return fault.New(fault.Usage, "", errors.New("invalid format option"))
 			}
-			if c.Bool("host") {
+			if on(c, "host") {
 				return checkHost(c, format)
 			}
 			return checkBundle(c, format)
@@ -51,7 +51,7 @@ func checkBundle(c *cli.Command, format string) error {
 	if err != nil {
 		return err
 	}
-	r, err := check.Bundle(s, c.String("bundle"))
+	r, err := check.Bundle(s, text(c, "bundle"))
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func checkBundle(c *cli.Command, format string) error {
 }
 
 func checkHost(c *cli.Command, format string) error {
-	if c.IsSet("bundle") {
+	if given(c, "bundle") {
 		return fault.New(fault.Usage, "", errors.New("--host is about the machine: it does not go with --bundle"))
 	}
 	m := check.Host()

@@ -68,20 +68,20 @@ func checkpoint(c *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	o.ParentPath = c.String("parent-path")
-	o.LeaveRunning, o.PreDump, o.LinkRemap = c.Bool("leave-running"), c.Bool("pre-dump"), c.Bool("link-remap")
-	o.TCPSkipInFlight, o.PageServer, o.StatusFD = c.Bool("tcp-skip-in-flight"), c.String("page-server"), c.Int("status-fd")
+	o.ParentPath = text(c, "parent-path")
+	o.LeaveRunning, o.PreDump, o.LinkRemap = on(c, "leave-running"), on(c, "pre-dump"), on(c, "link-remap")
+	o.TCPSkipInFlight, o.PageServer, o.StatusFD = on(c, "tcp-skip-in-flight"), text(c, "page-server"), number(c, "status-fd")
 	return found.Checkpoint(o)
 }
 
 // criuOptions reads the flags that checkpoint and restore share.
 func criuOptions(c *cli.Command) (*criu.Options, error) {
 	o := &criu.Options{
-		TCPEstablished: c.Bool("tcp-established"), ExtUnixSk: c.Bool("ext-unix-sk"), ShellJob: c.Bool("shell-job"),
-		FileLocks: c.Bool("file-locks"), LazyPages: c.Bool("lazy-pages"), AutoDedup: c.Bool("auto-dedup"),
-		ManageCgroups: c.String("manage-cgroups-mode"), EmptyNamespaces: c.StringSlice("empty-ns"), StatusFD: -1,
+		TCPEstablished: on(c, "tcp-established"), ExtUnixSk: on(c, "ext-unix-sk"), ShellJob: on(c, "shell-job"),
+		FileLocks: on(c, "file-locks"), LazyPages: on(c, "lazy-pages"), AutoDedup: on(c, "auto-dedup"),
+		ManageCgroups: text(c, "manage-cgroups-mode"), EmptyNamespaces: texts(c, "empty-ns"), StatusFD: -1,
 	}
-	images := c.String("image-path")
+	images := text(c, "image-path")
 	if images == "" {
 		images = defaultImagePath
 	}
@@ -89,7 +89,7 @@ func criuOptions(c *cli.Command) (*criu.Options, error) {
 	if o.ImagePath, err = filepath.Abs(images); err != nil {
 		return nil, err
 	}
-	o.WorkPath, err = absolute(c.String("work-path"))
+	o.WorkPath, err = absolute(text(c, "work-path"))
 	return o, err
 }
 

@@ -62,7 +62,7 @@ func createOptions(c *cli.Command, id string) (*container.CreateOptions, error) 
 		return nil, err
 	}
 	start := tracing.Now()
-	b, err := bundle.Load(c.String("bundle"))
+	b, err := bundle.Load(text(c, "bundle"))
 	if err != nil {
 		return nil, fault.During(fault.Prepare, err)
 	}
@@ -74,7 +74,7 @@ func createOptions(c *cli.Command, id string) (*container.CreateOptions, error) 
 // processOptions reads the flags that do not concern the configuration. Paths are made absolute now: nothing after
 // this may depend on the working directory.
 func processOptions(c *cli.Command, o *container.CreateOptions) (err error) {
-	o.NoPivot, o.NoNewKeyring = c.Bool("no-pivot"), c.Bool("no-new-keyring")
+	o.NoPivot, o.NoNewKeyring = on(c, "no-pivot"), on(c, "no-new-keyring")
 	if o.PreserveFDs, err = preserveFDs(c); err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func processOptions(c *cli.Command, o *container.CreateOptions) (err error) {
 		to   *string
 		flag string
 	}{{&o.PidFile, "pid-file"}, {&o.ConsoleSocket, "console-socket"}, {&o.PidfdSocket, "pidfd-socket"}} {
-		if *p.to, err = absolute(c.String(p.flag)); err != nil {
+		if *p.to, err = absolute(text(c, p.flag)); err != nil {
 			return err
 		}
 	}
@@ -90,7 +90,7 @@ func processOptions(c *cli.Command, o *container.CreateOptions) (err error) {
 }
 
 func preserveFDs(c *cli.Command) (int, error) {
-	n := c.Int("preserve-fds")
+	n := number(c, "preserve-fds")
 	if n < 0 {
 		return 0, fault.New(fault.Usage, "", fmt.Errorf("invalid --preserve-fds: %d is not a number of descriptors", n))
 	}

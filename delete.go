@@ -23,7 +23,7 @@ func deleteCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			return s.Delete(c.Args().First(), c.Bool("force"))
+			return s.Delete(c.Args().First(), on(c, "force"))
 		},
 	}
 }

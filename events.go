@@ -29,7 +29,7 @@ func eventsCommand() *cli.Command {
 			if err := arguments(c, 1); err != nil {
 				return err
 			}
-			if c.Duration("interval") <= 0 {
+			if duration(c, "interval") <= 0 {
 				return fault.New(fault.Usage, "", errors.New("duration interval must be greater than 0"))
 			}
 			ctr, err := load(c)
@@ -38,12 +38,12 @@ func eventsCommand() *cli.Command {
 			}
 			defer ctr.Close()
 			e := &eventPrinter{ctr: ctr, out: json.NewEncoder(c.Root().Writer)}
-			if c.Bool("stats") {
+			if on(c, "stats") {
 				return e.stats()
 			}
 			ctx, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT)
 			defer stop()
-			return e.watch(ctx, c.Duration("interval"))
+			return e.watch(ctx, duration(c, "interval"))
 		},
 	}
 }

@@ -82,14 +82,14 @@ func execProcess(c *cli.Command) (int, error) {
 		return 0, err
 	}
 	o := &container.ExecOptions{
-		Process: process, Detach: c.Bool("detach"), PreserveFDs: fds, Cgroups: c.StringSlice("cgroup"),
-		IgnorePaused: c.Bool("ignore-paused"),
+		Process: process, Detach: on(c, "detach"), PreserveFDs: fds, Cgroups: texts(c, "cgroup"),
+		IgnorePaused: on(c, "ignore-paused"),
 	}
 	for _, p := range []struct {
 		to   *string
 		flag string
 	}{{&o.PidFile, "pid-file"}, {&o.ConsoleSocket, "console-socket"}, {&o.PidfdSocket, "pidfd-socket"}} {
-		if *p.to, err = absolute(c.String(p.flag)); err != nil {
+		if *p.to, err = absolute(text(c, p.flag)); err != nil {
 			return 0, err
 		}
 	}
@@ -98,12 +98,12 @@ func execProcess(c *cli.Command) (int, error) {
 
 // processOf is the process of --process, or the container's own with what flags and arguments change.
 func processOf(c *cli.Command, ctr *container.Container) (*specs.Process, error) {
-	if path := c.String("process"); path != "" {
+	if path := text(c, "process"); path != "" {
 		p, err := bundle.LoadProcess(path)
 		if err != nil {
 			return nil, err
 		}
-		if c.Bool("tty") {
+		if on(c, "tty") {
 			p.Terminal = true
 		}
 		return p, inherit(p, ctr)
@@ -121,7 +121,7 @@ func processOf(c *cli.Command, ctr *container.Container) (*specs.Process, error)
 	process := *spec.Process
 	p := &process
 	p.Args = c.Args().Slice()[1:]
-	p.Terminal = c.Bool("tty")
+	p.Terminal = on(c, "tty")
 	p.ConsoleSize = nil
 	return p, changeProcess(c, p)
 }
@@ -147,20 +147,20 @@ func inherit(p *specs.Process, ctr *container.Container) error {
 
 // changeProcess applies the flags.
 func changeProcess(c *cli.Command, p *specs.Process) error {
-	if cwd := c.String("cwd"); cwd != "" {
+	if cwd := text(c, "cwd"); cwd != "" {
 		p.Cwd = cwd
 	}
-	p.Env = append(p.Env, c.StringSlice("env")...)
-	if label := c.String("process-label"); label != "" {
+	p.Env = append(p.Env, texts(c, "env")...)
+	if label := text(c, "process-label"); label != "" {
 		p.SelinuxLabel = label
 	}
-	if profile := c.String("apparmor"); profile != "" {
+	if profile := text(c, "apparmor"); profile != "" {
 		p.ApparmorProfile = profile
 	}
-	if c.IsSet("no-new-privs") {
-		p.NoNewPrivileges = c.Bool("no-new-privs")
+	if given(c, "no-new-privs") {
+		p.NoNewPrivileges = on(c, "no-new-privs")
 	}
-	if caps := c.StringSlice("cap"); len(caps) > 0 {
+	if caps := texts(c, "cap"); len(caps) > 0 {
 		if p.Capabilities == nil {
 			p.Capabilities = &specs.LinuxCapabilities{}
 		}
@@ -180,7 +180,7 @@ func changeProcess(c *cli.Command, p *specs.Process) error {
 		}
 		p.User.AdditionalGids = append(p.User.AdditionalGids, uint32(gid))
 	}
-	if user := c.String("user"); user != "" {
+	if user := text(c, "user"); user != "" {
 		uid, gid, err := parseUser(user)
 		if err != nil {
 			return err

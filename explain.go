@@ -43,7 +43,7 @@ func explainCommand() *cli.Command {
 const explainedID = "box"
 
 func explained(c *cli.Command) (*explain.Document, error) {
-	switch c.String("format") {
+	switch text(c, "format") {
 	case "text", "json":
 	default:
 		return nil, fault.New(fault.Usage, "", errors.New("invalid format option"))
@@ -71,7 +71,7 @@ func explained(c *cli.Command) (*explain.Document, error) {
 
 func printExplained(c *cli.Command, d *explain.Document) error {
 	w := c.Root().Writer
-	if c.String("format") == "json" {
+	if text(c, "format") == "json" {
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
 		e.SetEscapeHTML(false)

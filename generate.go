@@ -30,25 +30,27 @@ func generatorFlags() []cli.Flag {
 
 // generatorSet tells whether one of the generator's flags was given.
 func generatorSet(c *cli.Command) bool {
-	return slices.ContainsFunc(generatorFlags(), func(f cli.Flag) bool { return c.IsSet(f.Names()[0]) })
+	return slices.ContainsFunc(c.Flags, func(f cli.Flag) bool {
+		return f.IsSet() && slices.ContainsFunc(generatorFlags(), func(g cli.Flag) bool { return g.Names()[0] == f.Names()[0] })
+	})
 }
 
 // generatorOptions reads them.
 func generatorOptions(c *cli.Command) (*generate.Options, error) {
 	o := &generate.Options{
-		Args: program(c), Rootfs: c.String("rootfs"), Writable: c.Bool("rw"), Hostname: c.String("hostname"),
-		Env: c.StringSlice("env"), Cwd: c.String("cwd"), Network: c.String("network"), Volumes: c.StringSlice("volume"),
-		Memory: c.String("memory"), CPUs: c.String("cpus"),
+		Args: program(c), Rootfs: text(c, "rootfs"), Writable: on(c, "rw"), Hostname: text(c, "hostname"),
+		Env: texts(c, "env"), Cwd: text(c, "cwd"), Network: text(c, "network"), Volumes: texts(c, "volume"),
+		Memory: text(c, "memory"), CPUs: text(c, "cpus"),
 	}
-	if c.IsSet("tty") {
-		terminal := c.Bool("tty")
+	if given(c, "tty") {
+		terminal := on(c, "tty")
 		o.Terminal = &terminal
 	}
-	if c.IsSet("pids") {
-		pids := c.Int64("pids")
+	if given(c, "pids") {
+		pids := value[int64](c, "pids")
 		o.Pids = &pids
 	}
-	if user := c.String("user"); user != "" {
+	if user := text(c, "user"); user != "" {
 		uid, gid, err := parseUser(user)
 		if err != nil {
 			return nil, err

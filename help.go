@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/urfave/cli/v3"
 
@@ -26,6 +27,11 @@ func printHelp(w io.Writer, templ string, data any) {
 		}
 		_, _ = fmt.Fprintf(w, "   # %s\n   %s %s\n", e.about, name, e.line)
 	}
+}
+
+// asksHelp tells whether an argument may be one that asks for help.
+func asksHelp(arg string) bool {
+	return arg == "h" || strings.HasPrefix(arg, "-h") || strings.Contains(arg, "help")
 }
 
 // calledHere is what does here what engines have a command of another name for.

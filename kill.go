@@ -41,7 +41,7 @@ func killCommand() *cli.Command {
 				return err
 			}
 			defer ctr.Close()
-			return ctr.Signal(sig, c.Bool("all"))
+			return ctr.Signal(sig, on(c, "all"))
 		},
 	}
 }

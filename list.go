@@ -30,7 +30,7 @@ func listCommand() *cli.Command {
 			if err := arguments(c, 0); err != nil {
 				return err
 			}
-			if f := c.String("format"); f != "table" && f != "json" {
+			if f := text(c, "format"); f != "table" && f != "json" {
 				return fault.New(fault.Usage, "", errors.New("invalid format option"))
 			}
 			s, err := store(c)
@@ -39,7 +39,7 @@ func listCommand() *cli.Command {
 			}
 			all, err := s.List()
 			// The default root comes with the first container; one that was named has to be there.
-			if errors.Is(err, os.ErrNotExist) && !c.Root().IsSet("root") {
+			if errors.Is(err, os.ErrNotExist) && !given(c.Root(), "root") {
 				err = nil
 			}
 			if err != nil {
@@ -52,7 +52,7 @@ func listCommand() *cli.Command {
 }
 
 func printList(c *cli.Command, out io.Writer, all []*container.State) error {
-	if c.Bool("quiet") {
+	if on(c, "quiet") {
 		for _, s := range all {
 			if _, err := fmt.Fprintln(out, s.ID); err != nil {
 				return err
@@ -60,7 +60,7 @@ func printList(c *cli.Command, out io.Writer, all []*container.State) error {
 		}
 		return nil
 	}
-	if c.String("format") == "json" {
+	if text(c, "format") == "json" {
 		if all == nil {
 			all = []*container.State{}
 		}

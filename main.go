@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -52,22 +53,41 @@ func freeThreads() {
 		_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0) // the thread's default is that of its start
 	}
 	slack := []byte(strconv.FormatInt(entry.Slack(), 10))
-	ours := threads()
-	if len(ours) == 0 || ours[0] != strconv.Itoa(os.Getpid()) {
-		return // /proc is that of another pid namespace, in which other threads have our numbers
-	}
-	for i, thread := range ours {
-		if id, err := strconv.Atoi(thread); err == nil && i > 0 { // the main thread has its CPUs
-			entry.Unpin(id)
-		}
-		if entry.Slack() > 0 && i > 1 { // neither the main thread nor the monitor
-			_ = rawfile.Write("/proc/"+thread+"/timerslack_ns", slack)
+	known := entry.Slack() > 0 && procIsOurs()
+	for i, thread := range threads() { // the main thread, which is not among them, has its CPUs
+		entry.Unpin(thread)
+		if monitor := i == 0; !monitor && known {
+			_ = rawfile.Write("/proc/"+strconv.Itoa(thread)+"/timerslack_ns", slack)
 		}
 	}
 }
 
-// threads are the numbers of the process's threads, in the order of their age.
-func threads() []string {
+// procIsOurs tells whether the numbers in /proc are those of the caller's pid namespace.
+func procIsOurs() bool {
+	var room [16]byte
+	n, err := unix.Readlink("/proc/self", room[:])
+	return err == nil && string(room[:n]) == strconv.Itoa(os.Getpid())
+}
+
+// threads are the numbers of the process's further threads, in the order of their age. As a rule they follow that of the first:
+// to list /proc/self/task takes ten times as long as to ask for a few.
+func threads() []int {
+	pid := os.Getpid()
+	n, _ := runtime.ThreadCreateProfile(nil)
+	found := make([]int, 0, 8)
+	const between = 8 // threads and processes of others
+	for id := pid + 1; len(found) < n-1 && id < pid+n+between; id++ {
+		if unix.Tgkill(pid, id, 0) == nil {
+			found = append(found, id)
+		}
+	}
+	if len(found) == n-1 || !procIsOurs() {
+		return found
+	}
+	return listThreads()
+}
+
+func listThreads() []int {
 	fd, err := unix.Open("/proc/self/task", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil
@@ -78,8 +98,14 @@ func threads() []string {
 	if err != nil {
 		return nil
 	}
-	_, _, names := unix.ParseDirent(entries[:n], -1, make([]string, 0, 8))
-	return names
+	_, _, names := unix.ParseDirent(entries[:n], -1, nil)
+	var found []int
+	for _, name := range names {
+		if id, err := strconv.Atoi(name); err == nil && id != os.Getpid() {
+			found = append(found, id)
+		}
+	}
+	return found
 }
 
 // status is an exit code that is no error of ours, or one that an error asks for.
@@ -107,6 +133,8 @@ func exitWith(code int) error {
 
 func run(args []string) int {
 	root := app(args)
+	// To offer help for each command takes longer than to read its arguments.
+	root.HideHelp = len(root.Commands) == 1 && !slices.ContainsFunc(args, asksHelp)
 	err := root.Run(context.Background(), cutProgram(root, args))
 	endTrace()
 	if err == nil {
@@ -160,7 +188,7 @@ func app(args []string) *cli.Command {
 		Before:         setUp,
 		ExitErrHandler: func(context.Context, *cli.Command, error) {},
 		Action: func(_ context.Context, c *cli.Command) error {
-			if c.Bool("version") {
+			if on(c, "version") {
 				return printVersion(c)
 			}
 			if c.Args().Present() {
@@ -249,16 +277,17 @@ func command(name string) func() *cli.Command {
 }
 
 // usageError shows the help of a command whose flags are wrong. A log for programs is not to be mixed with it.
-func usageError(ctx context.Context, c *cli.Command, err error, sub bool) error {
+func usageError(_ context.Context, c *cli.Command, err error, sub bool) error {
 	root := c.Root()
 	if logOptions(root).Format != "json" {
-		root.Writer = stdio.Err
 		_, _ = stdio.Err.WriteString("Incorrect Usage: " + err.Error() + "\n\n")
+		args := []string{name, "--help"}
 		if sub {
-			_ = cli.ShowCommandHelp(ctx, root, c.Name)
-		} else {
-			_ = cli.ShowRootCommandHelp(root)
+			args = []string{name, c.Name, "--help"}
 		}
+		helpful := app(args)
+		helpful.Writer = stdio.Err
+		_ = helpful.Run(context.Background(), args) // of its own: ctx has the command
 	}
 	err = fault.New(fault.Usage, "", err)
 	switch c.Name {
@@ -292,7 +321,7 @@ func setUp(ctx context.Context, c *cli.Command) (context.Context, error) {
 	if err := logs.Setup(logOptions(root)); err != nil {
 		return ctx, err
 	}
-	file := root.String("trace")
+	file := text(root, "trace")
 	if file == "" {
 		return ctx, nil
 	}
@@ -317,7 +346,7 @@ func endTrace() {
 }
 
 func logOptions(root *cli.Command) logs.Options {
-	return logs.Options{Debug: root.Bool("debug"), File: root.String("log"), Format: root.String("log-format")}
+	return logs.Options{Debug: on(root, "debug"), File: text(root, "log"), Format: text(root, "log-format")}
 }
 
 // arguments checks how many arguments a command has been given.
@@ -339,8 +368,8 @@ func atLeast(c *cli.Command, n int) error {
 // store is where the flags say that the containers are.
 func store(c *cli.Command) (*container.Store, error) {
 	root := c.Root()
-	s := &container.Store{Root: root.String("root"), Systemd: root.Bool("systemd-cgroup"), Debug: root.Bool("debug"), Trace: tracing}
-	switch mode := root.String("rootless"); mode {
+	s := &container.Store{Root: text(root, "root"), Systemd: on(root, "systemd-cgroup"), Debug: on(root, "debug"), Trace: tracing}
+	switch mode := text(root, "rootless"); mode {
 	case "auto", "":
 	case "true":
 		s.Rootless = container.True

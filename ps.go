@@ -40,7 +40,7 @@ func psCommand() *cli.Command {
 				return err
 			}
 			slices.Sort(pids)
-			switch c.String("format") {
+			switch text(c, "format") {
 			case "json":
 				if pids == nil {
 					pids = []int{}

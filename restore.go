@@ -61,9 +61,9 @@ func restore(c *cli.Command) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	images.LSMProfile, images.LSMMountContext = c.String("lsm-profile"), c.String("lsm-mount-context")
+	images.LSMProfile, images.LSMMountContext = text(c, "lsm-profile"), text(c, "lsm-mount-context")
 	return s.Restore(&container.RestoreOptions{
-		RunOptions: container.RunOptions{CreateOptions: *create, Detach: c.Bool("detach"), NoSubreaper: c.Bool("no-subreaper")},
+		RunOptions: container.RunOptions{CreateOptions: *create, Detach: on(c, "detach"), NoSubreaper: on(c, "no-subreaper")},
 		CRIU:       *images,
 	})
 }

@@ -44,7 +44,7 @@ func runCommand() *cli.Command {
 			if err != nil {
 				return fmt.Errorf("%s run failed: %w", name, err)
 			}
-			if o.made && c.Bool("detach") {
+			if o.made && on(c, "detach") {
 				if _, err := stdio.Out.WriteString(o.id + "\n"); err != nil {
 					return err
 				}
@@ -67,7 +67,7 @@ func runArguments(c *cli.Command) (*runTarget, error) {
 		}
 		return &runTarget{id: args[0]}, nil
 	}
-	if c.IsSet("bundle") {
+	if given(c, "bundle") {
 		return nil, fault.Hint(fault.New(fault.Usage, "", fmt.Errorf("%s: a program, --rootfs and the like do not go with --bundle", name)),
 			"change process.args and the other fields in the bundle's config.json")
 	}
@@ -109,7 +109,7 @@ func runContainer(c *cli.Command, t *runTarget) (int, error) {
 		return 0, err
 	}
 	return s.Run(&container.RunOptions{
-		CreateOptions: *o, Detach: c.Bool("detach"), Keep: c.Bool("keep"), NoSubreaper: c.Bool("no-subreaper"),
+		CreateOptions: *o, Detach: on(c, "detach"), Keep: on(c, "keep"), NoSubreaper: on(c, "no-subreaper"),
 	})
 }
 

@@ -33,7 +33,7 @@ func specCommand() *cli.Command {
 				return err
 			}
 			spec := exampleSpec()
-			if c.Bool("rootless") {
+			if on(c, "rootless") {
 				generate.Rootless(spec, uint32(os.Geteuid()), uint32(os.Getegid()))
 			}
 			o, err := generatorOptions(c)
@@ -43,7 +43,7 @@ func specCommand() *cli.Command {
 			if err := o.Apply(spec); err != nil {
 				return err
 			}
-			return writeSpec(filepath.Join(c.String("bundle"), bundle.File), spec)
+			return writeSpec(filepath.Join(text(c, "bundle"), bundle.File), spec)
 		},
 	}
 }

@@ -42,12 +42,12 @@ func statsCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			if !v.json && !c.Bool("no-stream") && screen.Usable() {
+			if !v.json && !on(c, "no-stream") && screen.Usable() {
 				err = v.live()
 			} else {
 				ctx, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT)
 				defer stop()
-				err = v.show(ctx, c.Bool("no-stream"))
+				err = v.show(ctx, on(c, "no-stream"))
 			}
 			if errors.Is(err, usage.ErrGone) {
 				return nil
@@ -74,11 +74,11 @@ func newStatsView(c *cli.Command) (*statsView, error) {
 		return nil, err
 	}
 	v := &statsView{
-		meter: usage.NewMeter(s, c.Args().Slice(), c.Bool("all")), out: c.Root().Writer,
-		interval: c.Duration("interval"), order: usage.Order(c.String("sort")), json: c.String("format") == "json",
-		mayLack: !c.Root().IsSet("root"),
+		meter: usage.NewMeter(s, c.Args().Slice(), on(c, "all")), out: c.Root().Writer,
+		interval: duration(c, "interval"), order: usage.Order(text(c, "sort")), json: text(c, "format") == "json",
+		mayLack: !given(c.Root(), "root"),
 	}
-	if f := c.String("format"); f != "table" && f != "json" {
+	if f := text(c, "format"); f != "table" && f != "json" {
 		return nil, wrong("invalid format option")
 	}
 	if v.interval <= 0 {

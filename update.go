@@ -63,19 +63,19 @@ func updateCommand() *cli.Command {
 func updateOf(c *cli.Command) (*container.Update, error) {
 	u := &container.Update{}
 	for flag, to := range map[string]**string{"l3-cache-schema": &u.L3CacheSchema, "mem-bw-schema": &u.MemBwSchema} {
-		if c.IsSet(flag) {
-			value := c.String(flag)
+		if given(c, flag) {
+			value := text(c, flag)
 			*to = &value
 		}
 	}
-	path := c.String("resources")
+	path := text(c, "resources")
 	if path == "" {
 		r, err := flagResources(c)
 		u.Resources = r
 		return u, err
 	}
 	for _, flag := range resourceFlags() {
-		if c.IsSet(flag) {
+		if given(c, flag) {
 			err := fault.New(fault.Usage, "", fmt.Errorf("unable to apply both --resources and --%s", flag))
 			return nil, fault.Hint(err, "put the value into the file, or leave --resources out")
 		}
@@ -107,18 +107,18 @@ func readResources(path string) (*specs.LinuxResources, error) {
 
 // flagResources makes resources of the flags that are set.
 func flagResources(c *cli.Command) (*specs.LinuxResources, error) {
-	cpu, memory := &specs.LinuxCPU{Cpus: c.String("cpuset-cpus"), Mems: c.String("cpuset-mems")}, &specs.LinuxMemory{}
+	cpu, memory := &specs.LinuxCPU{Cpus: text(c, "cpuset-cpus"), Mems: text(c, "cpuset-mems")}, &specs.LinuxMemory{}
 	r := &specs.LinuxResources{CPU: cpu, Memory: memory}
-	if c.IsSet("blkio-weight") {
-		weight := c.Int("blkio-weight")
+	if given(c, "blkio-weight") {
+		weight := number(c, "blkio-weight")
 		if weight < 0 || weight > 1000 {
 			return nil, invalid("blkio-weight", strconv.Itoa(weight), "10 to 1000")
 		}
 		w := uint16(weight)
 		r.BlockIO = &specs.LinuxBlockIO{Weight: &w}
 	}
-	if c.IsSet("pids-limit") {
-		limit := int64(c.Int("pids-limit"))
+	if given(c, "pids-limit") {
+		limit := int64(number(c, "pids-limit"))
 		r.Pids = &specs.LinuxPids{Limit: &limit}
 	}
 	for flag, to := range map[string]**uint64{
@@ -142,24 +142,24 @@ func flagResources(c *cli.Command) (*specs.LinuxResources, error) {
 }
 
 func unsignedFlag(c *cli.Command, flag string, to **uint64) error {
-	if !c.IsSet(flag) {
+	if !given(c, flag) {
 		return nil
 	}
-	n, err := strconv.ParseUint(c.String(flag), 10, 64)
+	n, err := strconv.ParseUint(text(c, flag), 10, 64)
 	if err != nil {
-		return invalid(flag, c.String(flag), "a number")
+		return invalid(flag, text(c, flag), "a number")
 	}
 	*to = &n
 	return nil
 }
 
 func signedFlag(c *cli.Command, flag string, to **int64, parse func(string) (int64, error)) error {
-	if !c.IsSet(flag) {
+	if !given(c, flag) {
 		return nil
 	}
-	n, err := parse(strings.TrimSpace(c.String(flag)))
+	n, err := parse(strings.TrimSpace(text(c, flag)))
 	if err != nil {
-		return invalid(flag, c.String(flag), "a number, or -1")
+		return invalid(flag, text(c, flag), "a number, or -1")
 	}
 	*to = &n
 	return nil

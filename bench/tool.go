@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -46,13 +47,40 @@ func (b *bench) findTools() error {
 			b.say("%s is skipped: %v", t.name, err)
 			continue
 		}
-		t.path, t.root = path, filepath.Join(b.state, t.name)
+		t.root = filepath.Join(b.state, t.name)
 		if err := os.Mkdir(t.root, 0o711); err != nil {
+			return err
+		}
+		if t.path, err = b.copyOf(path, t.name); err != nil {
 			return err
 		}
 		b.tools = append(b.tools, t)
 	}
 	return nil
+}
+
+// copyOf copies a binary. To run one takes up to 7 % more or less CPU by the size of the pieces in which the page cache has it, which
+// depends on how it was written and on what memory was free then: all are written alike.
+func (b *bench) copyOf(path, name string) (string, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(b.dir, "bin", name)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	to := filepath.Join(dir, filepath.Base(path)) // runtimes may look at what they are called
+	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+	if err != nil {
+		return "", err
+	}
+	for piece := range slices.Chunk(text, 64<<10) {
+		if _, err := f.Write(piece); err != nil {
+			return "", errors.Join(err, f.Close())
+		}
+	}
+	return to, f.Close()
 }
 
 // id is the name of the tool's container number n, and of its cgroup.

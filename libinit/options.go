@@ -17,6 +17,7 @@ type Options struct {
 	NoPivot      bool
 	NoNewKeyring bool
 	Debug        bool // init logs its steps
+	Starts       bool // start follows at once
 	PreserveFDs  int
 	ListenFDs    int    // of the preserved descriptors, how many are LISTEN_FDS (sd_listen_fds(3)); 0 without
 	ListenNames  string // LISTEN_FDNAMES, their names

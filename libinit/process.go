@@ -29,7 +29,7 @@ func (p *planner) process() error {
 	}
 	if p.spec.Process == nil {
 		p.add("", &AskReady{})
-		p.add("", &Wait{})
+		p.add("", &Wait{Long: !p.opts.Starts})
 		return nil
 	}
 	for _, part := range []func() error{p.personality, p.scheduler, p.ioPriority, p.memoryPolicy} {
@@ -92,7 +92,7 @@ func (p *planner) become(first bool) error {
 		filter = nil
 	}
 	if first {
-		p.add("", &Wait{})
+		p.add("", &Wait{Long: !p.opts.Starts})
 		filter = p.startContainerHooks(filter, env, !hasHome)
 	}
 	p.add("process.args", &Exec{Args: args, Env: env, SetHome: !hasHome, ListenPID: p.opts.ListenFDs > 0, Filter: filter})

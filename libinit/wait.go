@@ -10,18 +10,22 @@ import (
 )
 
 // Wait blocks until `start` writes to the exec FIFO. The parent may be gone from here on.
-type Wait struct{}
+type Wait struct {
+	Long bool // memory is given back meanwhile
+}
 
 func (*Wait) String() string { return "wait for start" }
 
 // Do closes the socket, which is how the parent learns that the container is created.
-func (*Wait) Do(e *Env) error {
+func (w *Wait) Do(e *Env) error {
 	if err := e.Conn.Close(); err != nil {
 		return err
 	}
 	e.Conn = nil
 	gate := int(e.gate.Fd())
-	entry.Idle()
+	if w.Long {
+		entry.Idle()
+	}
 	// A read and not an open, so that no path of the host is needed inside. Both ends are open in init: the
 	// read cannot see the end of file before start has written.
 	var b [1]byte

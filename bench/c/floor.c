@@ -4,7 +4,8 @@
  * nothing else: it reads no configuration, checks nothing, keeps no state and protects nobody. No runtime can be
  * cheaper than this by much.
  *
- * usage: floor ROOTFS CGROUP [HIERARCHY…]
+ * usage: floor ROOTFS CGROUP MOUNTS [HIERARCHY…]
+ * MOUNTS is how many more bind mounts there are: directory m of ROOTFS, read-only, at m/0, m/1 and so on.
  * CGROUP is made in each HIERARCHY, a mount point of cgroup v1. Without one it is made in /sys/fs/cgroup (v2), and
  * no device program is loaded.
  */
@@ -108,7 +109,19 @@ static void cgroup_mount(const char *cgroup, char **hierarchies, int count)
 	TRY(mount(NULL, "sys/fs/cgroup", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | flags, NULL));
 }
 
-static void mounts(const char *rootfs, const char *cgroup, char **hierarchies, int count)
+static void more_mounts(const char *rootfs, int more)
+{
+	char source[4096], target[32];
+
+	snprintf(source, sizeof source, "%s/m", rootfs);
+	for (int i = 0; i < more; i++) {
+		snprintf(target, sizeof target, "m/%d", i);
+		TRY(mount(source, target, NULL, MS_BIND, NULL));
+		TRY(mount(NULL, target, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID, NULL));
+	}
+}
+
+static void mounts(const char *rootfs, const char *cgroup, char **hierarchies, int count, int more)
 {
 	TRY(mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL));
 	TRY(mount(rootfs, rootfs, NULL, MS_BIND | MS_REC, NULL));
@@ -123,6 +136,7 @@ static void mounts(const char *rootfs, const char *cgroup, char **hierarchies, i
 	TRY(mount("mqueue", "dev/mqueue", "mqueue", MS_NOSUID | MS_NOEXEC | MS_NODEV, NULL));
 	TRY(mount("sysfs", "sys", "sysfs", MS_NOSUID | MS_NOEXEC | MS_NODEV | MS_RDONLY, NULL));
 	cgroup_mount(cgroup, hierarchies, count);
+	more_mounts(rootfs, more);
 }
 
 static void nodes(void)
@@ -204,12 +218,12 @@ int main(int argc, char **argv)
 	char unified[] = "/sys/fs/cgroup", *single[] = {unified};
 	int gate[2], status;
 
-	if (argc < 3) {
-		fputs("usage: floor ROOTFS CGROUP [HIERARCHY...]\n", stderr);
+	if (argc < 4) {
+		fputs("usage: floor ROOTFS CGROUP MOUNTS [HIERARCHY...]\n", stderr);
 		return 2;
 	}
-	char **hierarchies = argc > 3 ? argv + 3 : single;
-	int count = argc > 3 ? argc - 3 : 1;
+	char **hierarchies = argc > 4 ? argv + 4 : single;
+	int count = argc > 4 ? argc - 4 : 1;
 
 	for (int i = 0; i < count; i++)
 		if (mkdir(cgroup_file(hierarchies[i], argv[2], ""), 0755) < 0)
@@ -225,7 +239,7 @@ int main(int argc, char **argv)
 		TRY(setsid());
 		TRY(syscall(SYS_keyctl, 1 /* KEYCTL_JOIN_SESSION_KEYRING */, "floor", 0, 0, 0));
 		loopback();
-		mounts(argv[1], argv[2], argv + 3, argc - 3);
+		mounts(argv[1], argv[2], argv + 4, argc - 4, atoi(argv[3]));
 		nodes();
 		pivot();
 		TRY(sethostname("floor", 5));

@@ -35,6 +35,7 @@ type CreateOptions struct {
 	NoPivot       bool
 	NoNewKeyring  bool
 	PreserveFDs   int
+	starts        bool // start follows at once
 }
 
 // Create makes a container whose init waits for start.
@@ -81,7 +82,7 @@ type creation struct {
 	netdevs   *netdev.Moved
 }
 
-// create makes the container, locked until it returns. console takes the terminal; nil sends it to the console socket.
+// create makes the container, which stays locked: run starts it before another command comes in. console takes the terminal; nil sends it to the console socket.
 func (s *Store) create(catcher *signals.Catcher, o *CreateOptions, console func(*os.File) error) (*Container, error) {
 	b := &creation{catcher: catcher, opts: o, spec: o.Spec, console: console, idmaps: idmaps{}, trace: s.Trace}
 	if b.console == nil {
@@ -99,7 +100,6 @@ func (s *Store) create(catcher *signals.Catcher, o *CreateOptions, console func(
 		return nil, err
 	}
 	s.Trace.Done("make state directory", start)
-	defer c.unlock()
 	b.Container = c
 	if err := b.make(); err != nil {
 		b.undo()

@@ -18,6 +18,7 @@ func (b *creation) planOptions(s *Store, privileged bool) *libinit.Options {
 	o := hostOptions(b.spec.Process, !privileged)
 	o.NoPivot, o.NoNewKeyring = b.opts.NoPivot, b.opts.NoNewKeyring
 	o.Debug = s.Debug
+	o.Starts = b.opts.starts
 	o.PreserveFDs = len(b.preserved)
 	o.ListenFDs, o.ListenNames = listenFDs()
 	if notifyAddress(b.spec) != "" {

@@ -32,6 +32,7 @@ func (s *Store) Run(o *RunOptions) (int, error) {
 		return 0, err
 	}
 	defer f.close()
+	o.starts = true
 	c, err := s.create(f.catcher, &o.CreateOptions, f.console(terminal))
 	if err != nil {
 		return 0, err
@@ -40,14 +41,18 @@ func (s *Store) Run(o *RunOptions) (int, error) {
 	return c.run(f, o)
 }
 
+// run goes on with a container that is locked since it was created.
 func (c *Container) run(f *foreground, o *RunOptions) (int, error) {
 	if err := f.attach(); err != nil {
-		return 0, errors.Join(err, c.locked(c.stopAndDestroy))
+		return 0, errors.Join(err, c.stopAndDestroy())
 	}
 	if !o.Detach {
 		c.followOOM()
 	}
-	err := c.startWith(f.catcher)
+	err := c.startWith(f.catcher, func(start func() error) error {
+		defer c.unlock()
+		return start()
+	})
 	c.self.Close() // while the program runs
 	var failed *StartError
 	switch {

@@ -20,17 +20,27 @@ import (
 // Start lets init become the program, then runs the poststart hooks. The hooks run without the lock: delete -f must
 // be able to end a container whose hook hangs.
 func (c *Container) Start() error {
-	if err := c.startWith(nil); err != nil {
+	if err := c.startWith(nil, c.lockedCreated); err != nil {
 		return err
 	}
 	return c.awaitReady(nil)
 }
 
-// startWith lets a signal to the command that has made the container end it.
-func (c *Container) startWith(catcher *signals.Catcher) error {
+// lockedCreated is locked for a container that waits for start.
+func (c *Container) lockedCreated(start func() error) error {
+	return c.locked(func() error {
+		if err := c.startable(); err != nil {
+			return err
+		}
+		return start()
+	})
+}
+
+// startWith lets a signal to the command that has made the container end it. locked keeps other commands away meanwhile.
+func (c *Container) startWith(catcher *signals.Catcher, locked func(func() error) error) error {
 	begin := c.store.Trace.Now()
 	var done func()
-	err := c.locked(func() error {
+	err := locked(func() error {
 		err := c.start(catcher)
 		if err == nil {
 			done = c.announce("poststart", c.rec.Poststart)
@@ -74,22 +84,26 @@ var errEndedInHook = errors.New("start container: init ended while its startCont
 // errNoProcess is start of a container whose config.json has no process (runtime.md, "Start").
 var errNoProcess = errors.New("process property must not be empty")
 
-func (c *Container) start(catcher *signals.Catcher) error {
+// startable tells whether the container is one that was created and waits for start.
+func (c *Container) startable() error {
 	status, err := c.status()
 	if err != nil {
 		return err
 	}
 	switch status {
 	case Created:
+		return nil
 	case Stopped:
 		return fault.New(fault.State, "", errStopped)
 	case Creating:
 		return fault.New(fault.State, "", errors.New("cannot start a container that is being created"))
 	case Paused:
 		return fault.New(fault.State, "", errors.New("cannot start a container in the paused state"))
-	default:
-		return fault.New(fault.State, "", errors.New("cannot start an already running container"))
 	}
+	return fault.New(fault.State, "", errors.New("cannot start an already running container"))
+}
+
+func (c *Container) start(catcher *signals.Catcher) error {
 	if c.rec.NoProcess {
 		return fault.New(fault.Config, "process", errNoProcess)
 	}

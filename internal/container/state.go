@@ -68,26 +68,48 @@ type record struct {
 	Ready      time.Time `json:"ready"` // since when init waits for start; zero until then
 }
 
-// read reads state.json. A container whose directory has none is one that a create has just begun (or has died on).
-func (c *Container) read() error { return c.readBy(make([]byte, 0, stateRoom)) }
+// read reads state.json, unless rec is what it says. A container whose directory has none is one that a create has just begun (or has
+// died on).
+func (c *Container) read() error {
+	if c.current() {
+		return nil
+	}
+	return c.readBy(make([]byte, 0, stateRoom))
+}
+
+// current tells whether rec is what state.json says: a state file is not written to, but replaced, and then has no name any more.
+func (c *Container) current() bool {
+	var st unix.Stat_t
+	return c.file > 0 && unix.Fstat(c.file, &st) == nil && st.Nlink > 0
+}
+
+// keepFile holds on to the state file that rec was read from or written to, and lets go of the one before; 0 is none.
+func (c *Container) keepFile(fd int) {
+	if c.file > 0 {
+		_ = unix.Close(c.file)
+	}
+	c.file = fd
+}
 
 // stateRoom is enough for most state files.
 const stateRoom = 4096
 
 // readBy reads it by means of room, which can be used again.
 func (c *Container) readBy(room []byte) error {
-	b, err := rawfile.AppendRecord(room, c.path(stateFile))
+	b, fd, err := rawfile.AppendRecordKept(room, c.path(stateFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return notFound()
 	}
 	if err != nil {
 		return fault.New(fault.StateDirectory, "", err)
 	}
+	c.keepFile(fd)
 	var rec record
 	if err := jsondoc.Decode(b, &rec); err != nil || rec.ID != c.rec.ID {
 		if err == nil {
 			err = fmt.Errorf("it is that of container %q", rec.ID)
 		}
+		c.keepFile(0)
 		return fault.Hint(fault.New(fault.StateDirectory, "", fmt.Errorf("read %s: %w", c.path(stateFile), err)),
 			"`delete -f` clears what can be found of the container")
 	}
@@ -97,21 +119,34 @@ func (c *Container) readBy(room []byte) error {
 
 // write writes state.json. Readers see the old one or the new one.
 func (c *Container) write() error {
-	if err := c.writeFile(stateFile, jsondoc.Encode(&c.rec)); err != nil {
+	fd, err := c.replace(stateFile, jsondoc.Encode(&c.rec))
+	if err != nil {
 		return fault.New(fault.StateDirectory, "", err)
 	}
+	c.keepFile(fd)
 	return nil
 }
 
 func (c *Container) writeFile(name string, b []byte) error {
-	temp := c.path("." + name)
-	if err := rawfile.Create(temp, b, 0o600); err != nil {
+	fd, err := c.replace(name, b)
+	if err != nil {
 		return err
 	}
-	if err := unix.Rename(temp, c.path(name)); err != nil {
-		return &os.LinkError{Op: "rename", Old: temp, New: c.path(name), Err: err}
+	return unix.Close(fd)
+}
+
+// replace writes a file, which readers find whole, and gives its descriptor.
+func (c *Container) replace(name string, b []byte) (int, error) {
+	temp := c.path("." + name)
+	fd, err := rawfile.CreateKept(temp, b, 0o600)
+	if err != nil {
+		return -1, err
 	}
-	return nil
+	if err := unix.Rename(temp, c.path(name)); err != nil {
+		_ = unix.Close(fd)
+		return -1, &os.LinkError{Op: "rename", Old: temp, New: c.path(name), Err: err}
+	}
+	return fd, nil
 }
 
 // State returns the container's state as it is now.

@@ -56,6 +56,7 @@ type Container struct {
 	store *Store
 	dir   *os.File
 	rec   record
+	file  int                                     // the state file that rec is, open; 0 without
 	spec  *specs.Spec                             // see Spec
 	child *spawn.Process                          // init, in the command that has created it
 	self  *sealed.Copy                            // what a process that is being made is, until it is the program
@@ -161,6 +162,7 @@ func (c *Container) Close() error {
 		c.relay.Close()
 	}
 	c.self.Close()
+	c.keepFile(0)
 	return c.dir.Close()
 }
 
@@ -205,6 +207,9 @@ func (c *Container) locked(f func() error) error {
 		return err
 	}
 	defer c.unlock()
+	if c.current() {
+		return f()
+	}
 	if !c.linked() {
 		return fault.New(fault.NotFound, "", ErrNotExist)
 	}
@@ -229,6 +234,7 @@ func (s *Store) List() ([]*State, error) {
 		// Nothing is done with it: its directory need not be open.
 		c := &Container{store: s, rec: record{ID: e.Name()}}
 		err := c.readBy(room)
+		c.keepFile(0)
 		if errors.Is(err, ErrNotExist) {
 			continue
 		}

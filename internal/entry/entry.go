@@ -43,6 +43,7 @@ var (
 	cpu      uint32                    //nolint:unused // entry_GOARCH.s: the one that it runs on
 	pin      cpuSet                    // that one alone
 	all      = cpuSet{max, max, max, max, max, max, max, max, max, max, max, max, max, max, max, max}
+	free     bool // to ask for all CPUs gives what there was
 	pinned   bool // to it, as are the threads of the runtime
 	maxprocs = [...]byte{'G', 'O', 'M', 'A', 'X', 'P', 'R', 'O', 'C', 'S', '=', '1', 0}
 )
@@ -111,8 +112,11 @@ func Unpin(thread int) {
 	var now cpuSet
 	const size = unsafe.Sizeof(now)
 	call(sysSchedSetaffinity, uintptr(thread), size, uintptr(unsafe.Pointer(&all)), 0)
+	if free {
+		return
+	}
 	call(sysSchedGetaffinity, uintptr(thread), size, uintptr(unsafe.Pointer(&now)), 0)
-	if now != cpus {
+	if free = now == cpus; !free {
 		call(sysSchedSetaffinity, uintptr(thread), size, uintptr(unsafe.Pointer(&cpus)), 0)
 	}
 }
