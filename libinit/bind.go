@@ -37,14 +37,14 @@ func (p *planner) newBind(i int, o *mountOptions, dest string) *Bind {
 		Index: i, Source: sourcePath(m.Source, p.opts.Bundle), Target: dest, Options: m.Options,
 		Recursive: o.recursive, Attributes: bindAttributes(o, p.opts.UserNamespace), RecSet: o.recSet, RecClear: o.recClear,
 		Propagation:    o.propagation,
-		FromParent:     p.opts.UserNamespace && !p.opts.RootlessCaller || NeedsIDMap(p.spec, i),
+		FromParent:     p.opts.UserNamespace && !p.opts.RootlessCaller || idMapped(m, o),
 		ParentOnDenied: p.opts.UserNamespace,
 		MustBeProc:     dest == "/proc",
 		InsideProc:     strings.HasPrefix(dest, "/proc/"),
 		Below:          p.below(dest),
 	}
 	b.Inside = p.insideSource(i, b.Source)
-	b.IDMapInside = b.Inside != "" && NeedsIDMap(p.spec, i)
+	b.IDMapInside = b.Inside != "" && idMapped(m, o)
 	if b.Recursive && b.Attributes.Set&unix.MOUNT_ATTR_RDONLY != 0 && b.Source == "/sys" {
 		// The cgroups are mounts below it, and may be the caller's to write to (CVE-2023-25809).
 		b.RecSet |= unix.MOUNT_ATTR_RDONLY
@@ -147,7 +147,7 @@ func (p *planner) insideSource(i int, source string) string {
 	}
 	inside = "/" + inside
 	for _, m := range p.spec.Mounts[:i] {
-		dest := filepath.Clean("/" + m.Destination)
+		dest := cleanDestination(m.Destination)
 		if inside == dest || strings.HasPrefix(inside, dest+"/") {
 			return inside
 		}

@@ -53,7 +53,7 @@ var devLinks = [...]struct{ name, to string }{
 func (p *planner) devices() error {
 	for i := range p.spec.Mounts {
 		m := &p.spec.Mounts[i]
-		if path.Clean("/"+m.Destination) == "/dev" && parseMountOptions(m.Options).bind {
+		if cleanDestination(m.Destination) == "/dev" && parseMountOptions(m.Options).bind {
 			return nil
 		}
 	}

@@ -31,29 +31,26 @@ func (p Plan) Encode() []byte {
 
 // Decode is the reverse of Encode.
 func Decode(b []byte) (Plan, error) {
+	d := wire.NewDecoder(b)
 	var n int
-	b, err := wire.Decode(b, &n)
-	if err != nil || n < 0 || n > len(b) {
+	if err := d.Decode(&n); err != nil || n < 0 || n > len(b) {
 		return nil, wire.ErrMalformed
 	}
 	all := kinds()
 	plan := make(Plan, n)
 	for i := range plan {
 		var place int
-		if b, err = wire.Decode(b, &place); err != nil || place < 0 || place >= len(all) {
+		if err := d.Decode(&place); err != nil || place < 0 || place >= len(all) {
 			return nil, wire.ErrMalformed
 		}
-		if b, err = wire.Decode(b, &plan[i].Field); err != nil {
+		if err := d.Decode(&plan[i].Field); err != nil {
 			return nil, err
 		}
 		step := reflect.New(reflect.TypeOf(all[place]).Elem())
-		if b, err = wire.Decode(b, step.Interface()); err != nil {
+		if err := d.Decode(step.Interface()); err != nil {
 			return nil, err
 		}
 		plan[i].Step = step.Interface().(Step)
 	}
-	if len(b) > 0 {
-		return nil, wire.ErrMalformed
-	}
-	return plan, nil
+	return plan, d.End()
 }

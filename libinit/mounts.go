@@ -35,7 +35,7 @@ func (p *planner) mounts() error {
 			continue
 		}
 		p.add(field, step)
-		p.mounted[path.Clean("/"+p.spec.Mounts[i].Destination)] = true
+		p.mounted[cleanDestination(p.spec.Mounts[i].Destination)] = true
 	}
 	if p.opts.NotifyDir != "" && p.hasNamespace(specs.MountNamespace) {
 		// A socket of a read-only mount can be written to, but not taken away or replaced.
@@ -64,7 +64,7 @@ func (p *planner) mount(i int) (Step, error) {
 		}
 	}
 	o := parseMountOptions(m.Options)
-	dest := path.Clean("/" + m.Destination)
+	dest := cleanDestination(m.Destination)
 	if err := p.checkProc(i, dest, &o); err != nil {
 		return nil, err
 	}
@@ -87,6 +87,14 @@ func (p *planner) mount(i int) (Step, error) {
 		return nil, badMount(i, "type", "type must not be empty for a mount that is not a bind")
 	}
 	return p.newMount(m, &o, dest), nil
+}
+
+// cleanDestination is the path of a mount. One that is written as it should be is used as it is.
+func cleanDestination(destination string) string {
+	if strings.HasPrefix(destination, "/") {
+		return path.Clean(destination)
+	}
+	return path.Clean("/" + destination)
 }
 
 // below tells whether an earlier mount is at dest, or above it.

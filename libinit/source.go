@@ -56,8 +56,11 @@ func NeedsIDMap(spec *specs.Spec, i int) bool {
 		return false
 	}
 	m := &spec.Mounts[i]
-	return len(m.UIDMappings) > 0 || parseMountOptions(m.Options).idmap
+	o := parseMountOptions(m.Options)
+	return idMapped(m, &o)
 }
+
+func idMapped(m *specs.Mount, o *mountOptions) bool { return len(m.UIDMappings) > 0 || o.idmap }
 
 // OpenDir opens a directory of the host as a detached mount.
 func OpenDir(path string) (*os.File, error) {

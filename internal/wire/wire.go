@@ -71,66 +71,86 @@ func encode(b []byte, v reflect.Value) []byte {
 
 // Unmarshal decodes b, the whole of it, into the value that p points to.
 func Unmarshal(b []byte, p any) error {
-	rest, err := Decode(b, p)
-	if err == nil && len(rest) > 0 {
-		return fmt.Errorf("%w: %d bytes too many", ErrMalformed, len(rest))
+	d := NewDecoder(b)
+	if err := d.Decode(p); err != nil {
+		return err
 	}
-	return err
+	return d.End()
 }
 
-// Decode decodes the value at the start of b into the value that p points to, and returns the bytes behind it.
-func Decode(b []byte, p any) ([]byte, error) {
-	d := decoder{b: b}
+// Decoder decodes values that follow each other. Their strings are parts of one.
+type Decoder struct {
+	rest string
+	bad  bool
+}
+
+// NewDecoder makes one for a copy of b.
+func NewDecoder(b []byte) *Decoder { return &Decoder{rest: string(b)} }
+
+// Decode decodes the next value into the one that p points to.
+func (d *Decoder) Decode(p any) error {
 	d.value(reflect.ValueOf(p).Elem())
 	if d.bad {
-		return nil, ErrMalformed
+		return ErrMalformed
 	}
-	return d.b, nil
+	return nil
 }
 
-type decoder struct {
-	b   []byte
-	bad bool
+// End is an error if there is more.
+func (d *Decoder) End() error {
+	if len(d.rest) > 0 {
+		return fmt.Errorf("%w: %d bytes too many", ErrMalformed, len(d.rest))
+	}
+	return nil
 }
 
-func (d *decoder) byte() byte {
-	if len(d.b) == 0 {
+func (d *Decoder) byte() byte {
+	if len(d.rest) == 0 {
 		d.bad = true
 		return 0
 	}
-	c := d.b[0]
-	d.b = d.b[1:]
+	c := d.rest[0]
+	d.rest = d.rest[1:]
 	return c
 }
 
-func (d *decoder) uvarint() uint64 {
-	n, size := binary.Uvarint(d.b)
+// uvarint reads a number as encoding/binary writes it.
+func (d *Decoder) uvarint() uint64 {
+	if len(d.rest) > 0 && d.rest[0] < 0x80 { // as most are
+		n := d.rest[0]
+		d.rest = d.rest[1:]
+		return uint64(n)
+	}
+	var room [binary.MaxVarintLen64]byte
+	n, size := binary.Uvarint(room[:copy(room[:], d.rest)])
 	if size <= 0 {
-		d.bad, d.b = true, nil
+		d.fail()
 		return 0
 	}
-	d.b = d.b[size:]
+	d.rest = d.rest[size:]
 	return n
 }
 
+func (d *Decoder) fail() { d.bad, d.rest = true, "" }
+
 // length reads the length of what follows, each part of which takes at least min bytes.
-func (d *decoder) length(min int) int {
+func (d *Decoder) length(min int) int {
 	n := d.uvarint()
-	if n > uint64(len(d.b)/max(min, 1)) {
-		d.bad, d.b = true, nil
+	if n > uint64(len(d.rest)/max(min, 1)) {
+		d.fail()
 		return 0
 	}
 	return int(n)
 }
 
-func (d *decoder) bytes() []byte {
+func (d *Decoder) text() string {
 	n := d.length(1)
-	s := d.b[:n]
-	d.b = d.b[n:]
+	s := d.rest[:n]
+	d.rest = d.rest[n:]
 	return s
 }
 
-func (d *decoder) value(v reflect.Value) {
+func (d *Decoder) value(v reflect.Value) {
 	if d.bad {
 		return
 	}
@@ -138,17 +158,12 @@ func (d *decoder) value(v reflect.Value) {
 	case reflect.Bool:
 		v.SetBool(d.byte() != 0)
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		n, size := binary.Varint(d.b)
-		if size <= 0 {
-			d.bad, d.b = true, nil
-			return
-		}
-		d.b = d.b[size:]
-		v.SetInt(n)
+		n := d.uvarint() // zigzag, as binary.AppendVarint
+		v.SetInt(int64(n>>1) ^ -int64(n&1))
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
 		v.SetUint(d.uvarint())
 	case reflect.String:
-		v.SetString(string(d.bytes()))
+		v.SetString(d.text())
 	case reflect.Slice:
 		d.slice(v)
 	case reflect.Array:
@@ -172,10 +187,10 @@ func (d *decoder) value(v reflect.Value) {
 }
 
 // slice leaves an empty slice nil: the two mean the same everywhere here.
-func (d *decoder) slice(v reflect.Value) {
+func (d *Decoder) slice(v reflect.Value) {
 	if v.Type().Elem().Kind() == reflect.Uint8 {
-		if s := d.bytes(); len(s) > 0 {
-			v.SetBytes(append([]byte(nil), s...))
+		if s := d.text(); len(s) > 0 {
+			v.SetBytes([]byte(s))
 		}
 		return
 	}
@@ -183,13 +198,14 @@ func (d *decoder) slice(v reflect.Value) {
 	if n == 0 {
 		return
 	}
-	v.Set(reflect.MakeSlice(v.Type(), n, n))
+	v.Grow(n)
+	v.SetLen(n)
 	for i := range n {
 		d.value(v.Index(i))
 	}
 }
 
-func (d *decoder) mapping(v reflect.Value) {
+func (d *Decoder) mapping(v reflect.Value) {
 	n := d.length(2)
 	if n == 0 {
 		return
