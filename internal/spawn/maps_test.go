@@ -122,6 +122,20 @@ func TestUnprivileged(t *testing.T) {
 		if h := fault.Of(err).Hint; !strings.Contains(h, "who is not root needs a user namespace") {
 			t.Errorf("hint %q", h)
 		}
+		// The child has ended before it is placed: why counts, whatever that says.
+		for i := range 100 {
+			_, err = (&Command{Exe: exe, New: unix.CLONE_NEWUTS, Placed: func(pid int) error {
+				switch i % 3 {
+				case 0:
+					(&Process{Pid: pid}).Ended()
+				case 1:
+					(&Process{Pid: pid}).Ended()
+					return unix.ESRCH
+				}
+				return nil // at the same time
+			}}).Start()
+			checkError(t, err, "unshare uts namespace: operation not permitted", unix.EPERM)
+		}
 	})
 	_ = write.Close()
 	line, err := bufio.NewReader(read).ReadString('\n')

@@ -141,6 +141,15 @@ func (s *spawn) early() uintptr {
 	return s.New & (unix.CLONE_NEWUSER | unix.CLONE_NEWPID)
 }
 
+// meanwhile are the namespaces that the child makes while it is placed: those that have nothing to do with where it is, if nothing
+// has to come before them. In a cgroup v2 it is from its start on, which then pays for them.
+func (s *spawn) meanwhile() uintptr {
+	if s.Placed == nil || s.Cgroup != nil || s.joined() != 0 || s.UserRoot || s.New&(unix.CLONE_NEWUSER|unix.CLONE_NEWTIME) != 0 {
+		return 0
+	}
+	return s.New & (unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWNET)
+}
+
 // joined are the flags of the namespaces to be joined.
 func (s *spawn) joined() uintptr {
 	flags := s.JoinFlags

@@ -2,6 +2,7 @@
 package spawn
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"runtime"
@@ -46,8 +47,8 @@ type Command struct {
 	OwnMemory   bool
 	TimeOffsets []byte // for /proc/PID/timens_offsets of a new time namespace (time_namespaces(7))
 
-	// Placed is called when the process exists and waits, before any namespace that it makes itself (a cgroup
-	// namespace shows the cgroup of this time as its root). An error of Placed or Mapped is returned by Start as it is.
+	// Placed is called when the process exists, and does not go on to its cgroup namespace (which shows the cgroup of
+	// this time as its root) before it returns. An error of Placed or Mapped is returned by Start as it is.
 	Placed func(pid int) error
 	// Mapped is called when the process is in the user namespace that New asks for: it writes the maps.
 	Mapped func(pid int) error
@@ -99,14 +100,18 @@ func (c *Command) assemble() (*spawn, error) {
 	if err != nil {
 		return nil, err
 	}
-	early := s.early()
+	rest := c.New &^ s.early()
+	if flags := s.meanwhile(); flags != 0 {
+		s.call("unshare "+flagNames(flags), unix.SYS_UNSHARE, flags)
+		rest &^= flags
+	}
 	s.wait()
-	s.namespaces(c.New &^ early)
+	s.namespaces(rest)
 	if err := s.files(); err != nil {
 		s.close()
 		return nil, err
 	}
-	s.again(c.New &^ early)
+	s.again(rest)
 	if err := s.exec(); err != nil {
 		s.close()
 		return nil, err
@@ -171,7 +176,7 @@ func (s *spawn) clone(namespaces uintptr) error {
 func (s *spawn) attend() error {
 	if s.Placed != nil {
 		if err := s.Placed(s.process.Pid); err != nil {
-			return err
+			return cmp.Or(s.refused(), err)
 		}
 	}
 	if s.first.args.flags&unix.CLONE_NEWUSER != 0 {
@@ -204,6 +209,17 @@ func (s *spawn) attend() error {
 	}
 }
 
+// refused is why the child has ended before it was let go on, nil if it has not.
+func (s *spawn) refused() error {
+	if n, _ := unix.Poll([]unix.PollFd{{Fd: int32(s.socket), Events: unix.POLLIN}}, 0); n == 0 {
+		return nil
+	}
+	if r, err := s.read(); err == nil && r != nil && r.what == failed {
+		return s.explain(r)
+	}
+	return nil
+}
+
 // answer does what the child has asked for.
 func (s *spawn) answer(index int) error {
 	f := s.told[index]
@@ -223,7 +239,7 @@ func (s *spawn) open() error {
 	case 0:
 		return nil
 	case unix.EPIPE, unix.ECONNRESET:
-		return s.died()
+		return cmp.Or(s.refused(), s.died())
 	}
 	return fmt.Errorf("release child: %w", err)
 }
@@ -232,6 +248,7 @@ func (s *spawn) open() error {
 func (s *spawn) read() (*report, error) {
 	r := new(report)
 	b := unsafe.Slice((*byte)(unsafe.Pointer(r)), unsafe.Sizeof(*r))
+	unread := false
 	for {
 		if err := s.watch(); err != nil {
 			return nil, err
@@ -239,10 +256,12 @@ func (s *spawn) read() (*report, error) {
 		n, _, err := unix.Recvfrom(s.socket, b, 0)
 		switch {
 		case err == unix.EINTR:
-		case err == unix.ECONNRESET: // it ended without reading what it was sent
-			return nil, s.died()
+		case err == unix.ECONNRESET && !unread: // it ended without reading what it was sent, perhaps after a report
+			unread = true
 		case err != nil:
 			return nil, fmt.Errorf("read status of child: %w", err)
+		case n == 0 && unread:
+			return nil, s.died()
 		case n == 0:
 			return nil, nil
 		case n < len(b):
