@@ -274,8 +274,15 @@ func stat(pid int) (start uint64, ended bool, err error) {
 // parseStat picks the start time, the state and the number of threads out of /proc/PID/stat.
 func parseStat(b []byte) (start uint64, state byte, threads string, err error) {
 	// The name, in parentheses, may hold anything: the last ")" ends it.
-	at := 0
-	for f := range bytes.FieldsSeq(b[bytes.LastIndexByte(b, ')')+1:]) {
+	b = b[bytes.LastIndexByte(b, ')')+1:]
+	for at := 0; ; at++ {
+		b = bytes.TrimLeft(b, " ") // not bytes.FieldsSeq, for which b would have to be on the heap
+		end := bytes.IndexByte(b, ' ')
+		if end < 0 {
+			break
+		}
+		f := b[:end]
+		b = b[end:]
 		switch at {
 		case 0:
 			state = f[0]
@@ -283,12 +290,10 @@ func parseStat(b []byte) (start uint64, state byte, threads string, err error) {
 			threads = string(f)
 		case 19:
 			start, err = strconv.ParseUint(string(f), 10, 64)
-			if state < 'A' {
-				break
+			if state >= 'A' {
+				return start, state, threads, err
 			}
-			return start, state, threads, err
 		}
-		at++
 	}
 	return 0, 0, "", errors.New("malformed")
 }

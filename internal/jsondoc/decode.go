@@ -296,8 +296,8 @@ func (d *decoder) array(v reflect.Value, depth int) {
 		d.unsure = true // a string in base64
 		return
 	}
-	v.Set(reflect.MakeSlice(v.Type(), 0, 0))
 	d.take('[')
+	v.Set(reflect.MakeSlice(v.Type(), 0, d.elements()))
 	for first := true; d.member(first, ']'); first = false {
 		n := v.Len()
 		if n == v.Cap() {
@@ -307,6 +307,36 @@ func (d *decoder) array(v reflect.Value, depth int) {
 		v.Index(n).SetZero()
 		d.value(v.Index(n), depth+1)
 	}
+}
+
+// elements is how many elements the array has that begins here, as far as it is one; of many it is a part.
+func (d *decoder) elements() int {
+	const many = 1 << 10
+	if d.next() == ']' {
+		return 0
+	}
+	n := 1
+	for i, depth := d.at, 0; i < len(d.s) && n < many; i++ {
+		switch d.s[i] {
+		case '"':
+			for i++; i < len(d.s) && d.s[i] != '"'; i++ {
+				if d.s[i] == '\\' {
+					i++
+				}
+			}
+		case '[', '{':
+			depth++
+		case ']', '}':
+			if depth--; depth < 0 {
+				return n
+			}
+		case ',':
+			if depth == 0 {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // skip passes over a value of any type.
