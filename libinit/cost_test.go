@@ -22,7 +22,7 @@ func TestPlanAllocations(t *testing.T) {
 		plan.Encode()
 	})
 	t.Logf("%.0f allocations", n)
-	if n > 245 {
+	if n > 165 {
 		t.Errorf("%.0f allocations", n)
 	}
 }

@@ -24,7 +24,7 @@ func TestSystemCalls(t *testing.T) {
 	strace := needStrace(t)
 	t.Run("run", func(t *testing.T) {
 		s := newSite(t, "payload", "true")
-		s.traced(strace, "run", "--bundle", s.bundle, s.id(0)).atMost(1300)
+		s.traced(strace, "run", "--bundle", s.bundle, s.id(0)).atMost(1250)
 	})
 	t.Run("create", func(t *testing.T) {
 		s := newSite(t, "payload", "true")
@@ -39,12 +39,12 @@ func TestSystemCalls(t *testing.T) {
 			}
 		}
 		s.must("start", s.id(0))
-		call.atMost(1200)
+		call.atMost(1190)
 	})
 	t.Run("exec", func(t *testing.T) {
 		s := newSite(t, "payload", "sleep")
 		s.must("run", "--detach", "--bundle", s.bundle, s.id(0))
-		s.traced(strace, "exec", s.id(0), "payload", "true").atMost(850)
+		s.traced(strace, "exec", s.id(0), "payload", "true").atMost(830)
 	})
 }
 
@@ -56,11 +56,11 @@ func TestPageFaults(t *testing.T) {
 		t.Skip("the bounds are those of the runtime that is built here")
 	}
 	s := newSite(t, "payload", "true")
-	s.faultsAtMost(1070, "run", "--bundle", s.bundle, s.id(0))
+	s.faultsAtMost(1020, "run", "--bundle", s.bundle, s.id(0))
 	s = newSite(t, "payload", "sleep")
 	s.must("run", "--detach", "--bundle", s.bundle, s.id(0))
-	s.faultsAtMost(1040, "exec", s.id(0), "payload", "true")
-	s.faultsAtMost(465, "state", s.id(0))
+	s.faultsAtMost(1030, "exec", s.id(0), "payload", "true")
+	s.faultsAtMost(450, "state", s.id(0))
 }
 
 func (s *site) faultsAtMost(most int, args ...string) {
