@@ -168,22 +168,37 @@ func (r *oomReporter) report(ctx context.Context, kills uint64) bool {
 }
 
 // followEventfd reports the number of kills whenever it is larger, until there are no notifications any more or report
-// returns false. A notification comes before the kill is counted, so that it stands for itself; the one that comes when
-// the cgroup is removed does not.
+// returns false. A notification is no kill: each process that wants memory while one is killed gives one, and so does the end
+// of the cgroup.
 func (c *Cgroup) followEventfd(f *os.File, report func(kills uint64) bool) {
-	kills, _ := c.oomKills()
+	seen, _ := c.oomKills()
 	buf := make([]byte, 8)
 	for {
-		if _, err := f.Read(buf); err != nil || !c.Exists() {
+		if _, err := f.Read(buf); err != nil {
 			break
 		}
-		if kills++; !report(kills) {
+		if seen = c.awaitKill(seen); !report(seen) {
 			return
 		}
 	}
 	if kills, _, err := c.OOM(); err == nil {
 		report(kills)
 	}
+}
+
+// awaitKill is the number of kills after a notification. That comes before the kill is counted.
+func (c *Cgroup) awaitKill(seen uint64) uint64 {
+	for wait := time.Millisecond / 4; wait < 100*time.Millisecond; wait *= 2 {
+		kills, _, err := c.OOM()
+		if err != nil {
+			break
+		}
+		if kills > seen {
+			return kills
+		}
+		time.Sleep(wait)
+	}
+	return seen
 }
 
 // watchEventfd asks the v1 memory controller for notifications (kernel, cgroup-v1/memory.rst, "OOM Control").
