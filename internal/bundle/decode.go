@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"strconv"
 	"strings"
 
@@ -39,7 +40,7 @@ func decode(file string, b []byte, to any) error {
 	case errors.As(err, &syntax):
 		offset, hint = syntax.Offset, "the document ends or goes wrong at this place: look for a comma, quote or bracket before it"
 	case errors.As(err, &kind):
-		offset, hint = kind.Offset, kindHint(kind)
+		offset, err = kind.Offset, kindError{kind}
 	}
 	line, column := position(b, offset)
 	field := fieldAt(b, offset)
@@ -65,22 +66,39 @@ func (p *Position) Error() string {
 
 func (p *Position) Unwrap() error { return p.Err }
 
-func kindHint(e *json.UnmarshalTypeError) string {
-	return "found " + e.Value + ", where " + allowed(e.Type.String()) + " is allowed"
+// kindError says without Go's names of types that a value is of a kind that its field does not take.
+type kindError struct{ *json.UnmarshalTypeError }
+
+func (e kindError) Unwrap() error { return e.UnmarshalTypeError }
+
+func (e kindError) Error() string {
+	found := e.Value // as "number -1"
+	switch e.Value {
+	case "array", "object":
+		found = "an " + e.Value
+	case "string", "number":
+		found = "a " + e.Value
+	case "bool":
+		found = "true or false"
+	}
+	return "found " + found + " where " + allowed(e.Type) + " belongs"
 }
 
 // allowed says what a Go type is in JSON.
-func allowed(goType string) string {
-	switch t := strings.TrimLeft(goType, "*"); {
-	case strings.HasPrefix(t, "[]"):
+func allowed(t reflect.Type) string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch t.Kind() {
+	case reflect.Slice, reflect.Array:
 		return "an array"
-	case strings.HasPrefix(t, "uint"):
-		return "a whole number from 0 on that fits into " + strings.TrimPrefix(t, "uint") + " bits"
-	case strings.HasPrefix(t, "int"):
-		return "a whole number that fits into " + strings.TrimPrefix(t, "int") + " bits"
-	case t == "bool":
+	case reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return fmt.Sprintf("a whole number from 0 on that fits into %d bits", t.Bits())
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return fmt.Sprintf("a whole number that fits into %d bits", t.Bits())
+	case reflect.Bool:
 		return "true or false"
-	case t == "string":
+	case reflect.String:
 		return "a string"
 	}
 	return "an object"

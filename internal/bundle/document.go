@@ -124,8 +124,8 @@ func (r *reader) checkType(field string, at span, t reflect.Type) {
 		return
 	}
 	line, column := position(r.text, int64(at.from)+1)
-	text := &Position{File: File, Line: line, Column: column, Field: field, Err: err}
-	r.Wrong = append(r.Wrong, fault.Hint(fault.Expect(allowed(kind.Type.String()), fault.New(fault.JSON, field, text)), kindHint(kind)))
+	text := &Position{File: File, Line: line, Column: column, Field: field, Err: kindError{kind}}
+	r.Wrong = append(r.Wrong, fault.Expect(allowed(kind.Type), fault.New(fault.JSON, field, text)))
 }
 
 func (r *reader) array(field string, t reflect.Type) {
