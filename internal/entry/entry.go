@@ -6,8 +6,9 @@
 // late, since the runtime's monitor thread would wake up every 20 µs. It has the runtime start on one CPU: its first threads
 // hand over to each other several times, and to wake a CPU that sleeps takes longer than what they do. It has the kernel keep
 // the heap in small pages: a short command needs a quarter of a huge one, which would have to be cleared whole, and which an init
-// that waits would keep. The runtime asks for the heap by the mmap of C, which it has for sanitizers, and which is ours until then. By sigaction in the same way it asks for the handlers of two signals and installs 26: for real-time
-// signals, too, that would be more than a hundred calls. Memory is not profiled, which would begin with the first allocation,
+// that waits would keep. The runtime asks for the heap by the mmap of C, which it has for sanitizers, and which is ours until then.
+// By sigaction in the same way it asks for the handlers of two signals and installs 26: for real-time signals, too, that would be
+// more than a hundred calls. Memory is not profiled, which would begin with the first allocation,
 // before the linker's word that nobody reads the profile. Without all this the program works, slower.
 package entry
 
