@@ -40,7 +40,7 @@ func decode(file string, b []byte, to any) error {
 	case errors.As(err, &syntax):
 		offset, hint = syntax.Offset, "the document ends or goes wrong at this place: look for a comma, quote or bracket before it"
 	case errors.As(err, &kind):
-		offset, err = kind.Offset, kindError{kind}
+		offset, err, hint = kind.Offset, kindError{kind}, "write "+allowed(kind.Type)
 	}
 	line, column := position(b, offset)
 	field := fieldAt(b, offset)
