@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v3"
@@ -33,6 +34,31 @@ func printHelp(w io.Writer, templ string, data any) {
 func asksHelp(arg string) bool {
 	return arg == "h" || strings.HasPrefix(arg, "-h") || strings.Contains(arg, "help")
 }
+
+// helpFirst makes the command line that of a command's help where that is asked for behind other arguments. The options of a
+// program are its own.
+func helpFirst(root *cli.Command, args []string) []string {
+	if !slices.ContainsFunc(args, isHelp) {
+		return args
+	}
+	i := skipFlags(root, args, 1)
+	own := cutProgram(root, args)
+	if n := slices.Index(own, "--"); n >= 0 {
+		own = own[:n]
+	}
+	if i >= len(own) || !slices.ContainsFunc(own[i:], isHelp) {
+		return args
+	}
+	switch command := own[i]; {
+	case command == "help" || command == "h":
+		return []string{args[0], "--help"}
+	case command != "exec" && command != "ps" && root.Command(command) != nil:
+		return []string{args[0], command, "--help"}
+	}
+	return args
+}
+
+func isHelp(arg string) bool { return arg == "--help" || arg == "-h" }
 
 // calledHere is what does here what engines have a command of another name for.
 func calledHere(asked string) string {

@@ -51,7 +51,7 @@ const lastSignal = 64
 
 // parseSignal takes a name, "TERM" or "SIGTERM", "RTMIN+3", or a number; 0 only asks whether the process is there.
 func parseSignal(s string) (unix.Signal, error) {
-	unknown := fault.New(fault.Usage, "", fmt.Errorf("unknown signal %q", s))
+	unknown := fault.Hint(fault.New(fault.Usage, "", fmt.Errorf("unknown signal %q", s)), "the ID comes first, then a name or a number, as in `kill box KILL`")
 	if n, err := strconv.Atoi(s); err == nil {
 		if n < 0 || n > lastSignal || s[0] == '+' {
 			return 0, unknown

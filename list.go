@@ -69,7 +69,11 @@ func printList(c *cli.Command, out io.Writer, all []*container.State) error {
 	w := tabwriter.NewWriter(out, 12, 1, 3, ' ', 0)
 	fmt.Fprint(w, "ID\tPID\tSTATUS\tBUNDLE\tCREATED\tOWNER\n")
 	for _, s := range all {
-		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\n", s.ID, s.Pid, s.Status, s.Bundle, s.Created.Format(time.RFC3339Nano), s.Owner)
+		created := ""
+		if !s.Created.IsZero() {
+			created = s.Created.Format(time.RFC3339Nano)
+		}
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\n", s.ID, s.Pid, s.Status, s.Bundle, created, s.Owner)
 	}
 	return w.Flush()
 }

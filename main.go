@@ -68,6 +68,7 @@ func exitWith(code int) error {
 
 func run(args []string) int {
 	root := app(args)
+	args = helpFirst(root, args)
 	// To offer help for each command takes longer than to read its arguments.
 	root.HideHelp = len(root.Commands) == 1 && !slices.ContainsFunc(args, asksHelp)
 	err := root.Run(context.Background(), cutProgram(root, args))
@@ -90,6 +91,9 @@ func run(args []string) int {
 	if errors.As(err, &coded) {
 		code = coded.ExitCode()
 		err = fault.New(fault.Usage, "", err) // the library's own: there is no such command
+	}
+	if first := root.Args().First(); first == "help" || first == "h" {
+		err = fault.New(fault.Usage, "", err) // the library's own, of a flag
 	}
 	if !logging {
 		// The error came before the command: its flags are wrong, those of the log may be right.
@@ -214,6 +218,7 @@ func command(name string) func() *cli.Command {
 // usageError shows the help of a command whose flags are wrong. A log for programs is not to be mixed with it.
 func usageError(_ context.Context, c *cli.Command, err error, sub bool) error {
 	root := c.Root()
+	err = plain(err)
 	if logOptions(root).Format != "json" {
 		_, _ = stdio.Err.WriteString("Incorrect Usage: " + err.Error() + "\n\n")
 		args := []string{name, "--help"}
@@ -227,9 +232,20 @@ func usageError(_ context.Context, c *cli.Command, err error, sub bool) error {
 	err = fault.New(fault.Usage, "", err)
 	switch c.Name {
 	case "run", "exec", "spec", "explain":
-		return fault.Hint(err, "a program and its arguments come behind --")
+		if strings.Contains(err.Error(), "not defined") && !slices.Contains(os.Args, "--") {
+			return fault.Hint(err, "a program and its arguments come behind --")
+		}
 	}
 	return err
+}
+
+// plain leaves out which function of Go has refused a value.
+func plain(err error) error {
+	text, rest, found := strings.Cut(err.Error(), ": strconv.")
+	if !found {
+		return err
+	}
+	return errors.New(text + rest[strings.LastIndex(rest, ": "):])
 }
 
 func printVersion(c *cli.Command) error {
@@ -289,7 +305,11 @@ func arguments(c *cli.Command, n int) error {
 	if c.Args().Len() == n {
 		return nil
 	}
-	return fault.New(fault.Usage, "", fmt.Errorf("%s: %q requires exactly %d argument(s)", name, c.Name, n))
+	return wrongArguments(c, notExactly(c, n))
+}
+
+func notExactly(c *cli.Command, n int) error {
+	return fmt.Errorf("%s: %q requires exactly %d argument(s)", name, c.Name, n)
 }
 
 // atLeast does the same for commands that take a program's arguments, too.
@@ -297,7 +317,12 @@ func atLeast(c *cli.Command, n int) error {
 	if c.Args().Len() >= n {
 		return nil
 	}
-	return fault.New(fault.Usage, "", fmt.Errorf("%s: %q requires a minimum of %d argument(s)", name, c.Name, n))
+	return wrongArguments(c, fmt.Errorf("%s: %q requires a minimum of %d argument(s)", name, c.Name, n))
+}
+
+// wrongArguments is an error of arguments. The hint says what they are.
+func wrongArguments(c *cli.Command, err error) error {
+	return fault.Hint(fault.New(fault.Usage, "", err), "as in `"+strings.TrimSpace(name+" "+c.Name+" "+c.ArgsUsage)+"`")
 }
 
 // store is where the flags say that the containers are.

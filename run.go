@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -57,15 +58,19 @@ func runCommand() *cli.Command {
 // runArguments is what the arguments say: an ID, and, in place of the bundle, the options of a generated one or nil.
 func runArguments(c *cli.Command) (*runTarget, error) {
 	args, program := c.Args().Slice(), program(c)
+	if given(c, "rootfs") && text(c, "rootfs") == "" {
+		return nil, fault.New(fault.Usage, "", fmt.Errorf("%s: --rootfs is empty", name))
+	}
+	word := false
 	// As everywhere, "--" may stand before the ID alone.
 	if len(args) == 0 && len(program) == 1 && !strings.Contains(program[0], "/") && !generatorSet(c) {
-		args, program = program, nil
+		args, program, word = program, nil, true
 	}
 	if len(program) == 0 && !generatorSet(c) {
 		if len(args) != 1 {
-			return nil, fault.Hint(arguments(c, 1), `an ID for a bundle; a program stands behind "--", or has a slash, as in "-- echo hi"`)
+			return nil, fault.Hint(fault.New(fault.Usage, "", notExactly(c, 1)), `an ID for a bundle; a program stands behind "--", or has a slash, as in "-- echo hi"`)
 		}
-		return &runTarget{id: args[0]}, nil
+		return &runTarget{id: args[0], word: word}, nil
 	}
 	if given(c, "bundle") {
 		return nil, fault.Hint(fault.New(fault.Usage, "", fmt.Errorf("%s: a program, --rootfs and the like do not go with --bundle", name)),
@@ -88,13 +93,20 @@ func runArguments(c *cli.Command) (*runTarget, error) {
 type runTarget struct {
 	id       string
 	made     bool              // the ID is not the caller's
+	word     bool              // the ID stands behind "--"
 	generate *generate.Options // nil for a bundle
 }
 
 // options are those of the container that the target is.
 func (t *runTarget) options(c *cli.Command, s *container.Store) (*container.CreateOptions, error) {
 	if t.generate == nil {
-		return createOptions(c, t.id)
+		o, err := createOptions(c, t.id)
+		if facts := fault.Of(err); t.word && facts.Code == fault.NoConfig {
+			facts.Err = errors.New(err.Error())
+			facts.Hint = `one word behind "--" is an ID: as a program it has a path, as /bin/` + t.id + `, or comes with --rootfs /`
+			return nil, &facts
+		}
+		return o, err
 	}
 	return generated(c, s, t)
 }

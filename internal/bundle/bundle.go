@@ -64,6 +64,9 @@ func readConfig(dir string) ([]byte, error) {
 		return nil, fault.Hint(fault.New(fault.NoConfig, "", err),
 			"give the directory of the bundle by --bundle, or make a "+File+" there by `spec`")
 	}
+	if errors.Is(err, unix.ENOTDIR) {
+		return nil, fault.Hint(fault.New(fault.NoConfig, "", err), "--bundle takes the directory that has the "+File)
+	}
 	if err != nil {
 		return nil, fault.New(fault.Config, "", err)
 	}

@@ -121,8 +121,14 @@ func (r *Report) add(level Level, d *bundle.Document, err error) {
 		f.Found = short(f.Found)
 	}
 	var at *bundle.Position
-	if f.Line == 0 && errors.As(err, &at) {
-		f.Line, f.Column = at.Line, at.Column
+	if errors.As(err, &at) {
+		f.Text = at.Err.Error() // the place is said beside it
+		if at.Field != "" {
+			f.Text = at.Field + ": " + f.Text
+		}
+		if f.Line == 0 {
+			f.Line, f.Column = at.Line, at.Column
+		}
 	}
 	r.Findings = append(r.Findings, f)
 	if level == Wrong || r.Verdict == "fine" {

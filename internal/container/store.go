@@ -238,6 +238,11 @@ func (s *Store) List() ([]*State, error) {
 		if errors.Is(err, ErrNotExist) {
 			continue
 		}
+		if errors.Is(err, os.ErrPermission) {
+			logrus.Warn(err)
+			all = append(all, &State{ID: e.Name(), Status: "unknown"})
+			continue
+		}
 		if err != nil {
 			all = append(all, &State{ID: e.Name(), Status: Stopped})
 			continue
