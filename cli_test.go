@@ -94,3 +94,14 @@ func TestCutProgram(t *testing.T) {
 		}
 	}
 }
+
+// Each flag is found by its name, whatever its type.
+func TestFlagOf(t *testing.T) {
+	for _, c := range app([]string{name}).Commands {
+		for _, f := range c.Flags {
+			if flagOf(c, f.Names()[0]) != f {
+				t.Errorf("%s: no --%s", c.Name, f.Names()[0])
+			}
+		}
+	}
+}

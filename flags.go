@@ -40,7 +40,7 @@ func value[T any](c *cli.Command, name string) (v T) {
 // flagOf is the command's own flag of this name, or nil.
 func flagOf(c *cli.Command, name string) cli.Flag {
 	for _, f := range c.Flags {
-		its := ""
+		var its string
 		switch f := f.(type) {
 		case *cli.StringFlag:
 			its = f.Name
@@ -54,6 +54,8 @@ func flagOf(c *cli.Command, name string) cli.Flag {
 			its = f.Name
 		case *cli.StringSliceFlag:
 			its = f.Name
+		default:
+			its = f.Names()[0]
 		}
 		if its == name {
 			return f

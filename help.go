@@ -32,7 +32,7 @@ func printHelp(w io.Writer, templ string, data any) {
 
 // asksHelp tells whether an argument may be one that asks for help.
 func asksHelp(arg string) bool {
-	return arg == "h" || strings.HasPrefix(arg, "-h") || strings.Contains(arg, "help")
+	return arg == "h" || strings.HasPrefix(arg, "-") && strings.HasPrefix(strings.TrimLeft(arg, "-"), "h") || strings.Contains(arg, "help")
 }
 
 // helpFirst makes the command line that of a command's help where that is asked for behind other arguments. The options of a
@@ -58,7 +58,7 @@ func helpFirst(root *cli.Command, args []string) []string {
 	return args
 }
 
-func isHelp(arg string) bool { return arg == "--help" || arg == "-h" }
+func isHelp(arg string) bool { return arg == "--help" || arg == "-h" || arg == "--h" }
 
 // calledHere is what does here what engines have a command of another name for.
 func calledHere(asked string) string {

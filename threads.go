@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"mydocker/internal/container"
 	"mydocker/internal/entry"
 	"mydocker/internal/rawfile"
 )
@@ -19,20 +20,13 @@ func freeThreads() {
 		_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0) // the thread's default is that of its start
 	}
 	slack := []byte(strconv.FormatInt(entry.Slack(), 10))
-	known := entry.Slack() > 0 && procIsOurs()
+	known := entry.Slack() > 0 && container.ProcIsOurs()
 	for i, thread := range threads() { // the main thread, which is not among them, has its CPUs
 		entry.Unpin(thread)
 		if monitor := i == 0; !monitor && known {
 			_ = rawfile.Write("/proc/"+strconv.Itoa(thread)+"/timerslack_ns", slack)
 		}
 	}
-}
-
-// procIsOurs tells whether the numbers in /proc are those of the caller's pid namespace.
-func procIsOurs() bool {
-	var room [16]byte
-	n, err := unix.Readlink("/proc/self", room[:])
-	return err == nil && string(room[:n]) == strconv.Itoa(os.Getpid())
 }
 
 // threads are the numbers of the process's further threads, in the order of their age. As a rule they follow that of the first:
@@ -47,7 +41,7 @@ func threads() []int {
 			found = append(found, id)
 		}
 	}
-	if len(found) == n-1 || !procIsOurs() {
+	if len(found) == n-1 || !container.ProcIsOurs() {
 		return found
 	}
 	return listThreads()

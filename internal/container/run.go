@@ -43,16 +43,22 @@ func (s *Store) Run(o *RunOptions) (int, error) {
 
 // run goes on with a container that is locked since it was created.
 func (c *Container) run(f *foreground, o *RunOptions) (int, error) {
+	locked := func(start func() error) error {
+		defer c.unlock()
+		return start()
+	}
+	if f.master != nil {
+		// In the background of a shell, to set the terminal stops the command (SIGTTOU, termios(3)): not with the lock.
+		c.unlock()
+		locked = c.lockedCreated
+	}
 	if err := f.attach(); err != nil {
-		return 0, errors.Join(err, c.stopAndDestroy())
+		return 0, errors.Join(err, c.ifThere(c.stopAndDestroy))
 	}
 	if !o.Detach {
 		c.followOOM()
 	}
-	err := c.startWith(f.catcher, func(start func() error) error {
-		defer c.unlock()
-		return start()
-	})
+	err := c.startWith(f.catcher, locked)
 	c.self.Close() // while the program runs
 	var failed *StartError
 	switch {

@@ -122,7 +122,7 @@ func (c *Container) release(catcher *signals.Catcher) error {
 	}
 	defer unix.Close(report)
 	gate, err := unix.Open(c.path(execFIFO), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err == unix.ENXIO && c.rec.Init.alive() {
+	if err == unix.ENXIO && catcher == nil && c.rec.Init.alive() {
 		// The start before this one was killed before it could remove the FIFO.
 		_ = os.Remove(c.path(execFIFO))
 		return fault.New(fault.State, "", errors.New("cannot start an already running container"))
@@ -138,6 +138,9 @@ func (c *Container) release(catcher *signals.Catcher) error {
 	}
 	_, err = unix.Write(gate, libinit.StartByte())
 	_ = unix.Close(gate)
+	if err == unix.EPIPE {
+		return fault.New(fault.State, "", errStopped)
+	}
 	if err != nil {
 		return fault.New(fault.StateDirectory, "", fmt.Errorf("start container: write exec FIFO: %w", err))
 	}

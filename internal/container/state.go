@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/user"
 	"strconv"
+	"sync"
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -77,18 +78,20 @@ func (c *Container) read() error {
 	return c.readBy(make([]byte, 0, stateRoom))
 }
 
-// current tells whether rec is what state.json says: a state file is not written to, but replaced, and then has no name any more.
+// current tells whether rec is what state.json says: a state file is not written to, but replaced by another one.
 func (c *Container) current() bool {
-	var st unix.Stat_t
-	return c.file > 0 && unix.Fstat(c.file, &st) == nil && st.Nlink > 0
+	var byName, byFd unix.Stat_t
+	fd := int(c.file.Load())
+	return fd > 0 && unix.Stat(c.path(stateFile), &byName) == nil && unix.Fstat(fd, &byFd) == nil &&
+		byName.Ino == byFd.Ino && byName.Dev == byFd.Dev
 }
 
-// keepFile holds on to the state file that rec was read from or written to, and lets go of the one before; 0 is none.
+// keepFile holds on to the state file that rec was read from or written to, and lets go of the one before. 0 is none: the
+// standard streams are open in every Go program.
 func (c *Container) keepFile(fd int) {
-	if c.file > 0 {
-		_ = unix.Close(c.file)
+	if before := c.file.Swap(int32(fd)); before > 0 {
+		_ = unix.Close(int(before))
 	}
-	c.file = fd
 }
 
 // stateRoom is enough for most state files.
@@ -121,6 +124,7 @@ func (c *Container) readBy(room []byte) error {
 func (c *Container) write() error {
 	fd, err := c.replace(stateFile, jsondoc.Encode(&c.rec))
 	if err != nil {
+		c.keepFile(0) // rec is not what it says
 		return fault.New(fault.StateDirectory, "", err)
 	}
 	c.keepFile(fd)
@@ -249,6 +253,16 @@ func (p process) alive() bool {
 	}
 	return start == p.Start && !ended
 }
+
+// procIsOurs tells whether /proc is that of the caller's pid namespace.
+var procIsOurs = sync.OnceValue(func() bool {
+	var room [16]byte
+	n, err := unix.Readlink("/proc/self", room[:])
+	return err == nil && string(room[:n]) == strconv.Itoa(os.Getpid())
+})
+
+// ProcIsOurs tells whether the numbers in /proc are those of the caller's pid namespace.
+func ProcIsOurs() bool { return procIsOurs() }
 
 // gone tells whether the error is that of a process that is not there any more.
 func gone(err error) bool { return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) }

@@ -25,7 +25,7 @@ var makeSteps = [...]step{
 	{"serve init", (*creation).serve, (*creation).sayServe},
 }
 
-// placeSteps are for a child that has no namespace yet, in which it could not be moved any more.
+// placeSteps put the child where it belongs, before it makes a cgroup namespace, of which that is the root then.
 var placeSteps = [...]step{
 	{"join cgroup", (*creation).joinCgroup, (*creation).sayJoinCgroup},
 	{"join resctrl group", (*creation).joinRDT, (*creation).sayJoinRDT},

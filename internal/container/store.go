@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -56,7 +57,7 @@ type Container struct {
 	store *Store
 	dir   *os.File
 	rec   record
-	file  int                                     // the state file that rec is, open; 0 without
+	file  atomic.Int32                            // the state file that rec is, open; see keepFile
 	spec  *specs.Spec                             // see Spec
 	child *spawn.Process                          // init, in the command that has created it
 	self  *sealed.Copy                            // what a process that is being made is, until it is the program
@@ -141,6 +142,9 @@ func (s *Store) Load(id string) (*Container, error) {
 }
 
 func (c *Container) open() error {
+	if !ProcIsOurs() {
+		return fault.Hint(fault.New(fault.System, "", errForeignProc), "mount a /proc of its own for the pid namespace, as `unshare --mount-proc` does")
+	}
 	dir, err := rawfile.Open(c.path(""), unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if errors.Is(err, os.ErrNotExist) {
 		return notFound()
@@ -151,6 +155,8 @@ func (c *Container) open() error {
 	c.dir = dir
 	return nil
 }
+
+var errForeignProc = errors.New("/proc is not that of this pid namespace: other processes have the numbers of the containers' processes there")
 
 func notFound() error {
 	return fault.Hint(fault.New(fault.NotFound, "", ErrNotExist), "`list` shows the containers of this --root")
@@ -207,14 +213,13 @@ func (c *Container) locked(f func() error) error {
 		return err
 	}
 	defer c.unlock()
-	if c.current() {
-		return f()
-	}
-	if !c.linked() {
-		return fault.New(fault.NotFound, "", ErrNotExist)
-	}
-	if err := c.read(); err != nil {
-		return err
+	if !c.current() {
+		if !c.linked() {
+			return fault.New(fault.NotFound, "", ErrNotExist)
+		}
+		if err := c.read(); err != nil {
+			return err
+		}
 	}
 	return f()
 }

@@ -10,7 +10,7 @@ import (
 type Op struct {
 	Text  string  // as "unshare mount, uts namespaces"
 	Flags uintptr // CLONE_NEW* flags of the namespaces that it makes or joins
-	Task  Task    // of the parent, while the child waits
+	Task  Task    // of the parent, for which the child waits before what is further down
 }
 
 // Task is something that the parent does at a certain point of a start.

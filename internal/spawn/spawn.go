@@ -211,7 +211,7 @@ func (s *spawn) attend() error {
 
 // refused is why the child has ended before it was let go on, nil if it has not.
 func (s *spawn) refused() error {
-	if n, _ := unix.Poll([]unix.PollFd{{Fd: int32(s.socket), Events: unix.POLLIN}}, 0); n == 0 {
+	if n, _ := unix.Poll([]unix.PollFd{{Fd: int32(s.socket), Events: unix.POLLIN}}, 0); n <= 0 {
 		return nil
 	}
 	if r, err := s.read(); err == nil && r != nil && r.what == failed {
