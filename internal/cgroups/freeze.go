@@ -63,6 +63,14 @@ func (c *Cgroup) Frozen() (bool, error) {
 	return now == "1", nil
 }
 
+// Frozen is the method of that name for who asks nothing else; of no cgroup, or one of another layout, it is false.
+func Frozen(s *Saved) (bool, error) {
+	if s == nil || s.Layout != Mode() {
+		return false, nil
+	}
+	return (&Cgroup{saved: *s}).Frozen()
+}
+
 // Leave takes a process out to the caller's own cgroup where it may be frozen: on v1 it would not even be killed.
 func (c *Cgroup) Leave(pid int) {
 	h := c.hierarchy("freezer")

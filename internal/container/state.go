@@ -99,7 +99,8 @@ const stateRoom = 4096
 
 // readBy reads it by means of room, which can be used again.
 func (c *Container) readBy(room []byte) error {
-	b, fd, err := rawfile.AppendRecordKept(room, c.path(stateFile))
+	dir, path := c.at(stateFile)
+	b, fd, err := rawfile.AppendRecordKept(room, dir, path)
 	if errors.Is(err, os.ErrNotExist) {
 		return notFound()
 	}
@@ -180,14 +181,12 @@ func (c *Container) status() (string, error) {
 	if !c.rec.Init.alive() {
 		return Stopped, nil
 	}
-	if cg := c.cgroup(); cg != nil {
-		frozen, err := cg.Frozen()
-		if err != nil {
-			return "", err
-		}
-		if frozen {
-			return Paused, nil
-		}
+	frozen, err := cgroups.Frozen(c.rec.Cgroup)
+	if err != nil {
+		return "", err
+	}
+	if frozen {
+		return Paused, nil
 	}
 	if c.waiting() {
 		return Created, nil
@@ -197,7 +196,8 @@ func (c *Container) status() (string, error) {
 
 // waiting tells whether init waits for start: start removes the exec FIFO when the program runs.
 func (c *Container) waiting() bool {
-	return unix.Access(c.path(execFIFO), unix.F_OK) == nil
+	dir, path := c.at(execFIFO)
+	return unix.Faccessat(dir, path, unix.F_OK, 0) == nil
 }
 
 func (c *Container) cgroup() *cgroups.Cgroup {

@@ -55,6 +55,7 @@ type Store struct {
 // another command has made meanwhile is not taken for it.
 type Container struct {
 	store *Store
+	root  int // the open directory of the store, for who looks at all; 0 without
 	dir   *os.File
 	rec   record
 	file  atomic.Int32                            // the state file that rec is, open; see keepFile
@@ -80,6 +81,14 @@ const (
 )
 
 func (c *Container) path(name string) string { return filepath.Join(c.store.Root, c.rec.ID, name) }
+
+// at is a name in its directory, relative to the directory that is open.
+func (c *Container) at(name string) (dir int, path string) {
+	if c.root > 0 {
+		return c.root, c.rec.ID + "/" + name
+	}
+	return unix.AT_FDCWD, c.path(name)
+}
 
 // CheckID tells whether id can name a container: [A-Za-z0-9_+.-], and neither "." nor "..".
 func CheckID(id string) error {
@@ -230,14 +239,20 @@ func (s *Store) List() ([]*State, error) {
 	if err != nil {
 		return nil, fault.New(fault.StateDirectory, "", err)
 	}
+	root, err := rawfile.Open(s.Root, unix.O_PATH|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, fault.New(fault.StateDirectory, "", err)
+	}
+	defer root.Close()
 	all := make([]*State, 0, len(entries))
 	room := make([]byte, 0, stateRoom)
+	c := &Container{store: s, root: int(root.Fd())}
 	for _, e := range entries {
 		if !e.IsDir() || CheckID(e.Name()) != nil {
 			continue
 		}
 		// Nothing is done with it: its directory need not be open.
-		c := &Container{store: s, rec: record{ID: e.Name()}}
+		c.rec = record{ID: e.Name()}
 		err := c.readBy(room)
 		c.keepFile(0)
 		if errors.Is(err, ErrNotExist) {

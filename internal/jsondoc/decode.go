@@ -198,6 +198,7 @@ func (d *decoder) str() string {
 func (d *decoder) object(v reflect.Value, depth int) {
 	var seen uint64
 	next := 0
+	fields := fieldsOf(v.Type())
 	d.take('{')
 	for first := true; d.member(first, '}'); first = false {
 		d.space()
@@ -209,7 +210,7 @@ func (d *decoder) object(v reflect.Value, depth int) {
 		if d.unsure {
 			return
 		}
-		f, n := find(v, key, next)
+		f, n := find(v, fields, key, next)
 		next = n + 1
 		switch {
 		case n < 0:
@@ -244,8 +245,7 @@ func (d *decoder) member(first bool, end byte) bool {
 
 // find finds a field by its name in JSON, and its number among the fields; -1 when there is none. Most documents have the order
 // of the type: next is where the field is then. A field whose name is written in another case is found without a value.
-func find(v reflect.Value, key string, next int) (reflect.Value, int) {
-	fields := fieldsOf(v.Type())
+func find(v reflect.Value, fields []field, key string, next int) (reflect.Value, int) {
 	// One with an embedded type, which comes first, has other numbers.
 	if next < len(fields) && fields[next].name == key && !fields[0].embedded {
 		return v.Field(next), next
@@ -255,7 +255,8 @@ func find(v reflect.Value, key string, next int) (reflect.Value, int) {
 		f := &fields[i]
 		switch {
 		case f.embedded:
-			if inner, n := find(v.Field(i), key, 0); n >= 0 {
+			in := v.Field(i)
+			if inner, n := find(in, fieldsOf(in.Type()), key, 0); n >= 0 {
 				return inner, from + i + n
 			}
 			from += v.Field(i).NumField() - 1

@@ -11,16 +11,16 @@ import (
 
 // Open is os.OpenFile without the poller.
 func Open(path string, flags int, mode uint32) (*os.File, error) {
-	fd, err := open(path, flags, mode)
+	fd, err := open(unix.AT_FDCWD, path, flags, mode)
 	if err != nil {
 		return nil, err
 	}
 	return os.NewFile(uintptr(fd), path), nil
 }
 
-func open(path string, flags int, mode uint32) (int, error) {
+func open(dir int, path string, flags int, mode uint32) (int, error) {
 	for {
-		fd, err := unix.Open(path, flags|unix.O_CLOEXEC, mode)
+		fd, err := unix.Openat(dir, path, flags|unix.O_CLOEXEC, mode)
 		if err == nil {
 			return fd, nil
 		}
@@ -37,19 +37,21 @@ func Read(path string) ([]byte, error) { return readClosed(make([]byte, 0, 2048)
 // for it: a read that leaves room has come to the file's end.
 func AppendRecord(b []byte, path string) ([]byte, error) { return readClosed(b, path, true) }
 
-// AppendRecordKept is AppendRecord, and gives the descriptor of the file, which stays open.
-func AppendRecordKept(b []byte, path string) ([]byte, int, error) { return read(b, path, true) }
+// AppendRecordKept is AppendRecord of a path relative to dir, and gives the descriptor of the file, which stays open.
+func AppendRecordKept(b []byte, dir int, path string) ([]byte, int, error) {
+	return read(b, dir, path, true)
+}
 
 func readClosed(b []byte, path string, record bool) ([]byte, error) {
-	b, fd, err := read(b, path, record)
+	b, fd, err := read(b, unix.AT_FDCWD, path, record)
 	if err == nil {
 		_ = unix.Close(fd)
 	}
 	return b, err
 }
 
-func read(b []byte, path string, record bool) ([]byte, int, error) {
-	fd, err := open(path, unix.O_RDONLY, 0)
+func read(b []byte, dir int, path string, record bool) ([]byte, int, error) {
+	fd, err := open(dir, path, unix.O_RDONLY, 0)
 	if err != nil {
 		return nil, -1, err
 	}
@@ -101,7 +103,7 @@ func closed(fd int, path string, err error) error {
 }
 
 func write(path string, b []byte, flags int, mode uint32) (int, error) {
-	fd, err := open(path, flags, mode)
+	fd, err := open(unix.AT_FDCWD, path, flags, mode)
 	if err != nil {
 		return -1, err
 	}
