@@ -24,7 +24,7 @@ func generatorFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "volume", Aliases: []string{"v"}, Usage: "bind `MOUNT`, SOURCE:DESTINATION[:OPTION,…], as ./data:/data:ro"},
 		&cli.StringFlag{Name: "memory", Aliases: []string{"m"}, Usage: "limit of memory in bytes, or with a unit: 64m"},
 		&cli.StringFlag{Name: "cpus", Usage: "number of CPUs that may be used, as 0.5"},
-		&cli.Int64Flag{Name: "pids", Usage: "number of processes that there may be"},
+		&cli.Int64Flag{Name: "pids", HideDefault: true, Usage: "number of processes that there may be"},
 	}
 }
 

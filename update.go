@@ -24,7 +24,7 @@ func updateCommand() *cli.Command {
 		Description: "Changes what is given; the other limits stay. If one cannot be changed, all keep their old values.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "resources", Aliases: []string{"r"}, Usage: "read the limits from `FILE` (\"-\" for stdin), as linux.resources of config.json has them", TakesFile: true},
-			&cli.IntFlag{Name: "blkio-weight", Usage: "weight of block I/O, 10 to 1000"},
+			&cli.IntFlag{Name: "blkio-weight", HideDefault: true, Usage: "weight of block I/O, 10 to 1000"},
 			&cli.StringFlag{Name: "cpu-period", Usage: "period of the CPU quota in `USEC`"},
 			&cli.StringFlag{Name: "cpu-quota", Usage: "CPU time a period in `USEC`"},
 			&cli.StringFlag{Name: "cpu-burst", Usage: "unused CPU time that may be kept in `USEC`"},
@@ -37,7 +37,7 @@ func updateCommand() *cli.Command {
 			&cli.StringFlag{Name: "cpu-idle", Usage: "1 for SCHED_IDLE, 0 for normal"},
 			&cli.StringFlag{Name: "memory-reservation", Usage: "memory that is kept under pressure"},
 			&cli.StringFlag{Name: "memory-swap", Usage: "memory and swap together; -1 for no limit"},
-			&cli.IntFlag{Name: "pids-limit", Usage: "number of processes; -1 for no limit"},
+			&cli.IntFlag{Name: "pids-limit", HideDefault: true, Usage: "number of processes; -1 for no limit"},
 			&cli.StringFlag{Name: "l3-cache-schema", Usage: "L3 cache of Intel RDT"},
 			&cli.StringFlag{Name: "mem-bw-schema", Usage: "memory bandwidth of Intel RDT"},
 		},

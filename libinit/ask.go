@@ -45,7 +45,7 @@ func (*AskHooks) String() string { return "wait for the runtime's hooks" }
 
 func (*AskLimits) String() string { return "let the runtime set limits" }
 
-func (*AwaitLimits) String() string { return "wait until they are set" }
+func (*AwaitLimits) String() string { return "wait until the limits are set" }
 
 // Do keeps the answer, which is the container's state, for the hooks that run inside.
 func (*AskHooks) Do(e *Env) error {

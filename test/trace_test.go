@@ -51,7 +51,7 @@ func TestTrace(t *testing.T) {
 		t.Errorf("%+v is before %+v", at["mount proc at /proc"], at["send plan"])
 	}
 	inOrder(t, at, init, "start Go", "receive plan", "root filesystem "+s.bundle+"/rootfs", "mount proc at /proc",
-		"let the runtime set limits", "pivot_root", "wait until they are set", "wait for limits", "become user 0, group 0, groups []", "execute program")
+		"let the runtime set limits", "pivot_root", "wait until the limits are set", "wait for limits", "become user 0, group 0, groups []", "execute program")
 	for part, whole := range map[string]string{
 		"join cgroup": "spawn init", "set limits": "serve init", "set rlimits": "serve init", "execute program": "start",
 		"become user 0, group 0, groups []": "serve init",

@@ -131,6 +131,11 @@ func ReadResources(name string, r io.Reader) (*specs.LinuxResources, error) {
 	if err := decode(name, document, resources); err != nil {
 		return nil, err
 	}
+	strict := json.NewDecoder(bytes.NewReader(document))
+	strict.DisallowUnknownFields()
+	if err := strict.Decode(&specs.LinuxResources{}); err != nil {
+		logrus.Warnf("%s: %s, which is ignored", name, strings.TrimPrefix(err.Error(), "json: "))
+	}
 	return resources, first(func(r report) { rules("devices", resources.Devices, r) })
 }
 

@@ -145,7 +145,7 @@ func (b *creation) sayOp(d *explain.Document, ops []spawn.Op, i int) error {
 		return nil
 	}
 	if i > 0 && ops[i-1].Text == o.Text {
-		return nil // descriptors are placed one by one
+		return nil // descriptors are closed in two goes
 	}
 	d.As(explain.Child, "create")
 	if i == 0 {

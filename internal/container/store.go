@@ -152,7 +152,7 @@ func (s *Store) Load(id string) (*Container, error) {
 
 func (c *Container) open() error {
 	if !ProcIsOurs() {
-		return fault.Hint(fault.New(fault.System, "", errForeignProc), "mount a /proc of its own for the pid namespace, as `unshare --mount-proc` does")
+		return fault.Hint(fault.New(fault.System, "", errForeignProc), "mount one, as `unshare --mount-proc` does: by the numbers in another one, other processes would be taken for the container's")
 	}
 	dir, err := rawfile.Open(c.path(""), unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if errors.Is(err, os.ErrNotExist) {
@@ -165,7 +165,7 @@ func (c *Container) open() error {
 	return nil
 }
 
-var errForeignProc = errors.New("/proc is not that of this pid namespace: other processes have the numbers of the containers' processes there")
+var errForeignProc = errors.New("no /proc of this pid namespace is mounted")
 
 func notFound() error {
 	return fault.Hint(fault.New(fault.NotFound, "", ErrNotExist), "`list` shows the containers of this --root")

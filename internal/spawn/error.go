@@ -28,7 +28,7 @@ func (s *spawn) explain(r *report) error {
 		return fmt.Errorf("status of child: no operation %d", r.index)
 	}
 	l := s.labels[r.index]
-	e := &Error{Op: l.name, Errno: syscall.Errno(r.value)}
+	e := &Error{Op: l.String(), Errno: syscall.Errno(r.value)}
 	if l.code != fault.Namespace {
 		return fault.New(l.code, "", e)
 	}

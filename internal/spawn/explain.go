@@ -37,7 +37,7 @@ func (c *Command) Explain() ([]Op, error) {
 		list = append(list, Op{Task: Map})
 	}
 	for i := range s.ops {
-		o := Op{Text: s.labels[i].name, Flags: s.flagsOf(i)}
+		o := Op{Text: s.labels[i].String(), Flags: s.flagsOf(i)}
 		switch s.ops[i].kind {
 		case gate:
 			continue // what it waits for is listed

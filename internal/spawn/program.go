@@ -29,9 +29,20 @@ type program struct {
 
 // label says what an op is about.
 type label struct {
-	name string
-	code fault.Code
+	name   string
+	number int // of the descriptor, counted from 1; 0 without
+	code   fault.Code
 }
+
+func (l *label) String() string {
+	if l.number > 0 {
+		return l.name + " " + strconv.Itoa(l.number-1)
+	}
+	return l.name
+}
+
+// number says which descriptor the last op is about.
+func (p *program) number(fd int) { p.labels[len(p.labels)-1].number = fd + 1 }
 
 // call appends a system call of the child.
 func (p *program) call(name string, nr uintptr, a ...uintptr) *op {
@@ -283,6 +294,7 @@ func (s *spawn) place(fd uintptr, number, flags int) error {
 	if fd == uintptr(number) {
 		if flags == 0 {
 			s.call("keep descriptor", unix.SYS_FCNTL, fd, unix.F_SETFD, 0)
+			s.number(number)
 		}
 		return nil
 	}
@@ -291,7 +303,8 @@ func (s *spawn) place(fd uintptr, number, flags int) error {
 	if err != nil {
 		return err
 	}
-	s.call("place descriptor", unix.SYS_DUP3, fd, uintptr(number), uintptr(flags))
+	s.call("make descriptor", unix.SYS_DUP3, fd, uintptr(number), uintptr(flags))
+	s.number(number)
 	return nil
 }
 
