@@ -40,24 +40,16 @@ func value[T any](c *cli.Command, name string) (v T) {
 // flagOf is the command's own flag of this name, or nil.
 func flagOf(c *cli.Command, name string) cli.Flag {
 	for _, f := range c.Flags {
-		var its string
-		switch f := f.(type) {
+		var found bool
+		switch f := f.(type) { // most are of these two
 		case *cli.StringFlag:
-			its = f.Name
+			found = f.Name == name
 		case *cli.BoolFlag:
-			its = f.Name
-		case *cli.IntFlag:
-			its = f.Name
-		case *cli.Int64Flag:
-			its = f.Name
-		case *cli.DurationFlag:
-			its = f.Name
-		case *cli.StringSliceFlag:
-			its = f.Name
+			found = f.Name == name
 		default:
-			its = f.Names()[0]
+			found = f.Names()[0] == name
 		}
-		if its == name {
+		if found {
 			return f
 		}
 	}

@@ -92,11 +92,9 @@ func run(args []string) int {
 		code = coded.ExitCode()
 		err = fault.New(fault.Usage, "", err) // the library's own: there is no such command
 	}
-	if first := root.Args().First(); first == "help" || first == "h" {
-		err = fault.New(fault.Usage, "", err) // the library's own, of a flag
-	}
 	if !logging {
 		// The error came before the command: its flags are wrong, those of the log may be right.
+		err = fault.New(fault.Usage, "", err)
 		_ = logs.Setup(logOptions(root))
 	}
 	logs.Error(err, root.Args().First())

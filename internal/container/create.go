@@ -82,7 +82,8 @@ type creation struct {
 	netdevs   *netdev.Moved
 }
 
-// create makes the container, which stays locked: run starts it before another command comes in. console takes the terminal; nil sends it to the console socket.
+// create makes the container, which stays locked: run starts it before another command comes in. console takes the
+// terminal; nil sends it to the console socket.
 func (s *Store) create(catcher *signals.Catcher, o *CreateOptions, console func(*os.File) error) (*Container, error) {
 	b := &creation{catcher: catcher, opts: o, spec: o.Spec, console: console, idmaps: idmaps{}, trace: s.Trace}
 	if b.console == nil {

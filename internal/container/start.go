@@ -123,7 +123,8 @@ func (c *Container) release(catcher *signals.Catcher) error {
 	defer unix.Close(report)
 	gate, err := unix.Open(c.path(execFIFO), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err == unix.ENXIO && catcher == nil && c.rec.Init.alive() {
-		// The start before this one was killed before it could remove the FIFO.
+		// The start before this one was killed before it could remove the FIFO. Before run's own start, which has a catcher,
+		// there was none: there, init is about to end.
 		_ = os.Remove(c.path(execFIFO))
 		return fault.New(fault.State, "", errors.New("cannot start an already running container"))
 	}

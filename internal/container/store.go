@@ -152,7 +152,8 @@ func (s *Store) Load(id string) (*Container, error) {
 
 func (c *Container) open() error {
 	if !ProcIsOurs() {
-		return fault.Hint(fault.New(fault.System, "", errForeignProc), "mount one, as `unshare --mount-proc` does: by the numbers in another one, other processes would be taken for the container's")
+		return fault.Hint(fault.New(fault.System, "", errForeignProc),
+			"mount one, as `unshare --mount-proc` does: by the numbers in another one, other processes would be taken for the container's")
 	}
 	dir, err := rawfile.Open(c.path(""), unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if errors.Is(err, os.ErrNotExist) {
