@@ -3,6 +3,7 @@ package libinit
 import (
 	"errors"
 	"os"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -32,6 +33,22 @@ func cloneTree(dir int, path string, recursive bool) (int, error) {
 			return fd, err
 		}
 	}
+}
+
+// cloneTreeWith makes a detached bind mount, without those below it, whose attributes are changed, open_tree_attr(2) of
+// Linux 6.15.
+func cloneTreeWith(path string, attr unix.MountAttr) (int, error) {
+	p, err := unix.BytePtrFromString(path)
+	if err != nil {
+		return -1, err
+	}
+	dir := unix.AT_FDCWD
+	fd, _, n := unix.Syscall6(unix.SYS_OPEN_TREE_ATTR, uintptr(dir), uintptr(unsafe.Pointer(p)),
+		unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr), 0)
+	if n != 0 {
+		return -1, n
+	}
+	return int(fd), nil
 }
 
 // setAttr changes attributes of a mount, mount_setattr(2).

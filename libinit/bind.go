@@ -3,6 +3,7 @@ package libinit
 import (
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -28,6 +29,7 @@ type Bind struct {
 	MustBeProc       bool   // the source must be a procfs: it goes to /proc
 	InsideProc       bool   // the target is one of procFiles
 	Below            bool   // an earlier mount is at the target or above it
+	Beside           bool   // the mount before is in the same directory
 }
 
 // newBind makes the step of a bind mount.
@@ -44,6 +46,8 @@ func (p *planner) newBind(i int, o *mountOptions, dest string) *Bind {
 		Below:          p.below(dest),
 	}
 	b.Inside = p.insideSource(i, b.Source)
+	b.Beside = i > 0 && !b.Below && !b.MustBeProc && !b.InsideProc && dest != "/sys" &&
+		path.Dir(dest) == path.Dir(cleanDestination(p.spec.Mounts[i-1].Destination))
 	b.IDMapInside = b.Inside != "" && idMapped(m, o)
 	if b.Recursive && b.Attributes.Set&unix.MOUNT_ATTR_RDONLY != 0 && b.Source == "/sys" {
 		// The cgroups are mounts below it, and may be the caller's to write to (CVE-2023-25809).
@@ -70,13 +74,13 @@ func (b *Bind) Do(e *Env) error {
 }
 
 func (b *Bind) do(e *Env) error {
-	fd, err := b.open(e)
+	fd, err := b.detached(e)
 	if err != nil {
 		return err
 	}
-	if err := b.attributes(fd); err != nil {
-		closeFd(fd)
-		return err
+	if b.Beside && e.attachBeside(fd, b.Target) {
+		defer closeFd(fd)
+		return setPropagations(fd, b.Propagation)
 	}
 	at, err := b.target(e, fd)
 	if err != nil {
@@ -96,6 +100,27 @@ func (b *Bind) do(e *Env) error {
 		return os.NewSyscallError("move_mount", err)
 	}
 	return e.finish(fd, b.Target, b.Propagation, use)
+}
+
+// detached makes the mount, with what the options ask for, before it is attached: it never shows without.
+func (b *Bind) detached(e *Env) (int, error) {
+	ofHost := b.Inside == "" && !b.FromParent
+	if a := &b.Attributes; ofHost && !b.Recursive && !a.Locked && a.any() && b.RecSet|b.RecClear == 0 && !e.noTreeAttr {
+		fd, err := cloneTreeWith(b.Source, a.change(0))
+		if err == nil {
+			return fd, nil
+		}
+		e.noTreeAttr = err == unix.ENOSYS
+	}
+	fd, err := b.open(e)
+	if err != nil {
+		return -1, err
+	}
+	if err := b.attributes(fd); err != nil {
+		closeFd(fd)
+		return -1, err
+	}
+	return fd, nil
 }
 
 // open opens the source as a detached mount.
@@ -168,7 +193,7 @@ func sourceError(source string, err error) error {
 	return err
 }
 
-// attributes sets what the options ask for while the mount is still detached: it never shows without.
+// attributes sets what the options ask for.
 func (b *Bind) attributes(fd int) error {
 	if b.RecSet|b.RecClear != 0 {
 		if err := setAttr(fd, true, unix.MountAttr{Attr_set: b.RecSet, Attr_clr: b.RecClear}); err != nil {

@@ -46,21 +46,28 @@ func bindAttributes(o *mountOptions, locked bool) BindAttributes {
 
 // apply changes the flags of a mount that is not attached yet.
 func (a *BindAttributes) apply(fd int) error {
-	clear := a.Clear | a.Unnamed
-	if a.Set|clear == 0 {
+	if !a.any() {
 		return nil
 	}
+	var locked uint64
 	if a.Locked {
-		locked, err := a.locked(fd)
-		if err != nil {
+		var err error
+		if locked, err = a.locked(fd); err != nil {
 			return err
 		}
-		clear &^= locked
 	}
-	if err := setAttr(fd, false, unix.MountAttr{Attr_set: a.Set, Attr_clr: clear}); err != nil {
+	if err := setAttr(fd, false, a.change(locked)); err != nil {
 		return lockedHint(fmt.Errorf("mount_setattr: %w", err))
 	}
 	return nil
+}
+
+// any tells whether there is something to change.
+func (a *BindAttributes) any() bool { return a.Set|a.Clear|a.Unnamed != 0 }
+
+// change is what mount_setattr(2) is asked for, where the flags in locked stay.
+func (a *BindAttributes) change(locked uint64) unix.MountAttr {
+	return unix.MountAttr{Attr_set: a.Set, Attr_clr: (a.Clear | a.Unnamed) &^ locked}
 }
 
 // locked gives the flags of the mount that may not be cleared. That an option would clear one is an error.

@@ -25,7 +25,7 @@ func (e *Env) keptAt(path string) int {
 	return -1
 }
 
-// forget drops what a new mount at path covers.
+// forget drops what a new mount at path covers, or may cover.
 func (e *Env) forget(path string) {
 	left := e.kept[:0]
 	for _, k := range e.kept {
@@ -36,6 +36,7 @@ func (e *Env) forget(path string) {
 		left = append(left, k)
 	}
 	e.kept = left
+	e.leaveDirectory()
 }
 
 // lookup resolves a path inside the container, in the mount that was kept for it where there is one.

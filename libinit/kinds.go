@@ -15,7 +15,7 @@ func kinds() []Step { return append(rootKinds(), processKinds()...) }
 // Encode encodes the plan for init.
 func (p Plan) Encode() []byte {
 	all := kinds()
-	b := binary.AppendVarint(make([]byte, 0, 8<<10), int64(len(p)))
+	b := binary.AppendVarint(make([]byte, 0, 4<<10+stepSize*len(p)), int64(len(p)))
 	for _, e := range p {
 		kind := reflect.TypeOf(e.Step)
 		place := slices.IndexFunc(all, func(s Step) bool { return reflect.TypeOf(s) == kind })
@@ -28,6 +28,9 @@ func (p Plan) Encode() []byte {
 	}
 	return b
 }
+
+// stepSize is about what a step takes, in bytes.
+const stepSize = 160
 
 // Decode is the reverse of Encode.
 func Decode(b []byte) (Plan, error) {

@@ -31,16 +31,18 @@ type Env struct {
 	// Preserved is how many descriptors from 3 on are the program's.
 	Preserved int
 
-	traced  bool     // steps are logged
-	gate    *os.File // the exec FIFO, open for reading and writing
-	report  *os.File // the FIFO on which start hears why the program could not be executed
-	proc    *os.File // see Proc
-	home    string   // see Home
-	program string   // see Lookup
-	cwd     cwd
-	asked   bool      // AskLimits has no answer yet
-	state   []byte    // the state as the hooks get it: specs.State in JSON
-	late    []int     // mounts that become read-only when the root filesystem is complete
-	kept    []kept    // mounts whose paths are masked by descriptor
-	spans   *recorder // nil without --trace
+	traced     bool     // steps are logged
+	gate       *os.File // the exec FIFO, open for reading and writing
+	report     *os.File // the FIFO on which start hears why the program could not be executed
+	proc       *os.File // see Proc
+	home       string   // see Home
+	program    string   // see Lookup
+	cwd        cwd
+	asked      bool      // AskLimits has no answer yet
+	state      []byte    // the state as the hooks get it: specs.State in JSON
+	late       []int     // mounts that become read-only when the root filesystem is complete
+	kept       []kept    // mounts whose paths are masked by descriptor
+	dir        directory // that of the bind mounts before
+	noTreeAttr bool      // this kernel has no open_tree_attr(2)
+	spans      *recorder // nil without --trace
 }

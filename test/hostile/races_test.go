@@ -39,6 +39,22 @@ func exchangedTarget(v *victim) {
 		}
 		v.judge()
 	})
+	// The same with a target beside the one before.
+	v.newBundle()
+	fake := filepath.Join(v.dir, "fake")
+	v.must(os.MkdirAll(fake, 0o755))
+	v.must(os.MkdirAll(v.root("volume/dir"), 0o755))
+	v.link("volume/link", v.outside)
+	v.bind(fake, "/volume/before")
+	v.bind(fake, "/volume/dir")
+	v.bind(v.outside, "/mnt", "rbind")
+	v.racing("volume/dir", "volume/link", func(int) {
+		r := v.run("show", "/mnt/file")
+		if !r.failed() && !strings.Contains(r.out, `"host"`) {
+			v.breaks("a bind mount went over a directory of the host: %s", r.out)
+		}
+		v.judge()
+	})
 	v.refused = "" // some are made, some not
 }
 

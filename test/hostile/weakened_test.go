@@ -54,6 +54,9 @@ var weakenings = []weakening{
 	}
 	return e.place(fd, at, m.Target, m.Propagation, m.use())`},
 	}, []string{"exchanged-target"}, nil},
+	{"a link beside the mount before is not followed", []edit{
+		{"libinit/beside.go", `name, 0) == nil`, `name, unix.MOVE_MOUNT_T_SYMLINKS) == nil`},
+	}, []string{"exchanged-target"}, nil},
 	{"what is missing is made name by name, by descriptors", []edit{
 		{"libinit/resolve.go", "w := walker{target: t}\n\tfd, err = w.walk(root)", `b := make([]byte, unix.PathMax)
 	n, _ := unix.Readlink(fmt.Sprintf("/proc/self/fd/%d", root), b)
