@@ -1,6 +1,8 @@
 package test
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"mydocker/test/rig"
 )
@@ -25,6 +29,13 @@ func TestSystemCalls(t *testing.T) {
 	t.Run("run", func(t *testing.T) {
 		s := newSite(t, "payload", "true")
 		s.traced(strace, "run", "--bundle", s.bundle, s.id(0)).atMost(1250)
+	})
+	t.Run("mounts", func(t *testing.T) {
+		s := newSite(t, "payload", "true")
+		const n = 100
+		s.bind(n)
+		// Each is four calls, and three from Linux 6.15 on.
+		s.traced(strace, "run", "--bundle", s.bundle, s.id(0)).atMost(1250 + 3*n)
 	})
 	t.Run("create", func(t *testing.T) {
 		s := newSite(t, "payload", "true")
@@ -46,6 +57,31 @@ func TestSystemCalls(t *testing.T) {
 		s.must("run", "--detach", "--bundle", s.bundle, s.id(0))
 		s.traced(strace, "exec", s.id(0), "payload", "true").atMost(830)
 	})
+}
+
+// bind adds bind mounts side by side to the configuration.
+func (s *site) bind(n int) {
+	s.t.Helper()
+	path := filepath.Join(s.bundle, "config.json")
+	text, err := os.ReadFile(path)
+	config := new(specs.Spec)
+	if err == nil {
+		err = json.Unmarshal(text, config)
+	}
+	for i := 0; i < n && err == nil; i++ {
+		dest := fmt.Sprintf("/m/%d", i)
+		config.Mounts = append(config.Mounts, specs.Mount{Destination: dest, Source: s.bundle, Options: []string{"bind", "ro", "nosuid"}})
+		err = os.MkdirAll(filepath.Join(s.bundle, "rootfs", dest), 0o755)
+	}
+	if err == nil {
+		text, err = json.Marshal(config)
+	}
+	if err == nil {
+		err = os.WriteFile(path, text, 0o644)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // Page faults are most of what a start costs on a virtual machine. Those that are counted are the runtime's, init's and
