@@ -45,7 +45,7 @@ func (p *planner) newBind(i int, o *mountOptions, dest string) *Bind {
 		InsideProc:     strings.HasPrefix(dest, "/proc/"),
 		Below:          p.below(dest),
 	}
-	b.Inside = p.insideSource(i, b.Source)
+	b.Inside = p.insideSource(b.Source)
 	b.Beside = i > 0 && !b.Below && !b.MustBeProc && !b.InsideProc && dest != "/sys" &&
 		path.Dir(dest) == path.Dir(cleanDestination(p.spec.Mounts[i-1].Destination))
 	b.IDMapInside = b.Inside != "" && idMapped(m, o)
@@ -163,19 +163,15 @@ func (b *Bind) openInside(e *Env) (int, error) {
 	return fd, nil
 }
 
-// insideSource is the path, inside, of a source below the root filesystem that a mount before mount i covers.
-func (p *planner) insideSource(i int, source string) string {
+// insideSource is the path, inside, of a source below the root filesystem that an earlier mount covers.
+func (p *planner) insideSource(source string) string {
 	root := filepath.Clean(sourcePath(p.spec.Root.Path, p.opts.Bundle))
 	inside, ok := strings.CutPrefix(filepath.Clean(source), root+"/")
 	if !ok || root == "/" {
 		return ""
 	}
-	inside = "/" + inside
-	for _, m := range p.spec.Mounts[:i] {
-		dest := cleanDestination(m.Destination)
-		if inside == dest || strings.HasPrefix(inside, dest+"/") {
-			return inside
-		}
+	if inside = "/" + inside; p.covered(inside) {
+		return inside
 	}
 	return ""
 }

@@ -98,13 +98,16 @@ func cleanDestination(destination string) string {
 }
 
 // below tells whether an earlier mount is at dest, or above it.
-func (p *planner) below(dest string) bool {
+func (p *planner) below(dest string) bool { return p.covered(dest) || p.mounted["/"] }
+
+// covered leaves out mounts over the root itself.
+func (p *planner) covered(dest string) bool {
 	for ; dest != "/"; dest = path.Dir(dest) {
 		if p.mounted[dest] {
 			return true
 		}
 	}
-	return p.mounted[dest]
+	return false
 }
 
 func badMount(i int, field, text string) error {
