@@ -16,7 +16,8 @@ func kinds() []Step { return append(rootKinds(), processKinds()...) }
 func (p Plan) Encode() []byte {
 	all := kinds()
 	b := binary.AppendVarint(make([]byte, 0, 4<<10+stepSize*len(p)), int64(len(p)))
-	for _, e := range p {
+	for i := range p {
+		e := &p[i]
 		kind := reflect.TypeOf(e.Step)
 		place := slices.IndexFunc(all, func(s Step) bool { return reflect.TypeOf(s) == kind })
 		if place < 0 {
@@ -30,7 +31,7 @@ func (p Plan) Encode() []byte {
 }
 
 // stepSize is about what a step takes, in bytes.
-const stepSize = 160
+const stepSize = 64
 
 // Decode is the reverse of Encode.
 func Decode(b []byte) (Plan, error) {
@@ -41,8 +42,8 @@ func Decode(b []byte) (Plan, error) {
 	}
 	all := kinds()
 	plan := make(Plan, n)
+	var place int
 	for i := range plan {
-		var place int
 		if err := d.Decode(&place); err != nil || place < 0 || place >= len(all) {
 			return nil, wire.ErrMalformed
 		}

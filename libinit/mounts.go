@@ -13,11 +13,12 @@ import (
 	"mydocker/internal/fault"
 )
 
-// rootKinds lists the steps of the root filesystem.
+// rootKinds lists the steps of the root filesystem. They have no values, which each start would make anew.
 func rootKinds() []Step {
 	return []Step{
-		&Root{}, &Mount{}, &Bind{}, &Remount{}, &CgroupHierarchies{}, &CgroupTree{},
-		&Devices{}, &Pivot{}, &ReadonlyMounts{}, &ReadonlyPaths{}, &MaskPaths{}, &RootPropagation{},
+		(*Root)(nil), (*Mount)(nil), (*Bind)(nil), (*Remount)(nil), (*CgroupHierarchies)(nil), (*CgroupTree)(nil),
+		(*Devices)(nil), (*Pivot)(nil), (*ReadonlyMounts)(nil), (*ReadonlyPaths)(nil), (*MaskPaths)(nil),
+		(*RootPropagation)(nil),
 	}
 }
 

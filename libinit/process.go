@@ -12,12 +12,15 @@ import (
 	"mydocker/internal/fault"
 )
 
+// processKinds lists those of the process.
 func processKinds() []Step {
 	return []Step{
-		&Trace{}, &Note{}, &AskHooks{}, &AskLimits{}, &AwaitLimits{}, &AskReady{}, &RunHooks{}, &Hostname{}, &Domainname{}, &Loopback{}, &Sysctls{}, &Console{},
-		&NullStreams{}, &Keyring{}, &Personality{}, &Umask{}, &NoNewPrivileges{}, &Scheduler{}, &IOPriority{}, &MemoryPolicy{},
-		&Affinity{}, &Label{}, &User{}, &Home{}, &Cwd{}, &Bounding{}, &Capabilities{}, &Lookup{}, &Filter{},
-		&Wait{}, &Exec{},
+		(*Trace)(nil), (*Note)(nil), (*AskHooks)(nil), (*AskLimits)(nil), (*AwaitLimits)(nil), (*AskReady)(nil),
+		(*RunHooks)(nil), (*Hostname)(nil), (*Domainname)(nil), (*Loopback)(nil), (*Sysctls)(nil), (*Console)(nil),
+		(*NullStreams)(nil), (*Keyring)(nil), (*Personality)(nil), (*Umask)(nil), (*NoNewPrivileges)(nil),
+		(*Scheduler)(nil), (*IOPriority)(nil), (*MemoryPolicy)(nil), (*Affinity)(nil), (*Label)(nil), (*User)(nil),
+		(*Home)(nil), (*Cwd)(nil), (*Bounding)(nil), (*Capabilities)(nil), (*Lookup)(nil), (*Filter)(nil), (*Wait)(nil),
+		(*Exec)(nil),
 	}
 }
 

@@ -186,12 +186,14 @@ func (d *decoder) str() string {
 		d.unsure = true
 		return ""
 	}
-	if !plain {
-		if err := json.Unmarshal([]byte(d.s[start:d.at]), &s); err != nil {
-			d.unsure = true
-		}
+	if plain {
+		return s
 	}
-	return s
+	var unescaped string // s itself would be allocated for each string then
+	if err := json.Unmarshal([]byte(d.s[start:d.at]), &unescaped); err != nil {
+		d.unsure = true
+	}
+	return unescaped
 }
 
 // object decodes the fields of a struct.
@@ -298,7 +300,12 @@ func (d *decoder) array(v reflect.Value, depth int) {
 		return
 	}
 	d.take('[')
-	v.Set(reflect.MakeSlice(v.Type(), 0, d.elements()))
+	if n := d.elements(); n > 0 {
+		v.SetZero()
+		v.Grow(n)
+	} else {
+		v.Set(reflect.MakeSlice(v.Type(), 0, 0))
+	}
 	for first := true; d.member(first, ']'); first = false {
 		n := v.Len()
 		if n == v.Cap() {
