@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -18,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
+	"mydocker/internal/logs"
 	"mydocker/internal/rawfile"
 )
 
@@ -131,10 +133,8 @@ func ReadResources(name string, r io.Reader) (*specs.LinuxResources, error) {
 	if err := decode(name, document, resources); err != nil {
 		return nil, err
 	}
-	strict := json.NewDecoder(bytes.NewReader(document))
-	strict.DisallowUnknownFields()
-	if err := strict.Decode(&specs.LinuxResources{}); err != nil {
-		logrus.Warnf("%s: %s, which is ignored", name, strings.TrimPrefix(err.Error(), "json: "))
+	for _, doubt := range readDocument(document, reflect.TypeFor[specs.LinuxResources]()).Doubts {
+		logs.Warn(fmt.Errorf("%s: %w", name, doubt), "update")
 	}
 	return resources, first(func(r report) { rules("devices", resources.Devices, r) })
 }

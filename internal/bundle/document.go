@@ -11,12 +11,11 @@ import (
 	"strconv"
 	"strings"
 
-	specs "github.com/opencontainers/runtime-spec/specs-go"
-
 	"mydocker/internal/fault"
 )
 
-// Document is config.json as it was written: where each field is, and what the specification does not know of.
+// Document is config.json, or a part of it, as it was written: where each field is, and what the specification does not
+// know of.
 type Document struct {
 	text   []byte
 	places map[string]span
@@ -53,17 +52,18 @@ func dotted(field string) string {
 	return strings.NewReplacer(`["`, ".", `"]`, "", "[", ".", "]", "").Replace(field)
 }
 
-// readDocument reads a whole document that is JSON.
-func readDocument(b []byte) *Document {
+// readDocument reads a whole document, which is JSON and is to be of type t.
+func readDocument(b []byte, t reflect.Type) *Document {
 	d := &Document{text: b, places: map[string]span{}}
-	r := reader{Document: d, tokens: json.NewDecoder(bytes.NewReader(b))}
+	r := reader{Document: d, of: t, tokens: json.NewDecoder(bytes.NewReader(b))}
 	r.tokens.UseNumber()
-	r.value("", reflect.TypeFor[specs.Spec]())
+	r.value("", t)
 	return d
 }
 
 type reader struct {
 	*Document
+	of     reflect.Type // of the whole
 	tokens *json.Decoder
 	broken bool
 }
@@ -182,7 +182,7 @@ func (r *reader) member(field, key string, t reflect.Type) reflect.Type {
 	}
 	hint := Suggest(key, slices.Sorted(maps.Keys(names)))
 	if hint == "" {
-		hint = elsewhere(key)
+		hint = elsewhere(r.of, key)
 	}
 	if hint == "" {
 		hint = "remove it; what is for tools belongs into annotations"

@@ -2,18 +2,23 @@ package bundle
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
 	"mydocker/internal/fault"
 )
+
+var specType = reflect.TypeFor[specs.Spec]()
 
 func TestDocument(t *testing.T) {
 	d := readDocument([]byte(`{"ociVersion": "1.3.0", "root": {"path": 3, "path": "r"},
  "process": {"args": "sh", "Terminal": true, "user": {"uid": 1.5}},
  "annotations": {"a.b": "c", "d": 1},
  "linux": {"sysctl": {"net.x": "1"}, "namespace": [], "maskedPaths": [1, "/x"],
-   "resources": {"memory": {"limit": "1g"}}}, "x-vendor": {"root": [{}, {"args": 1}]}}`))
+   "resources": {"memory": {"limit": "1g"}}}, "x-vendor": {"root": [{}, {"args": 1}]}}`), specType)
 	var wrong, doubts []string
 	for _, err := range d.Wrong {
 		wrong = append(wrong, fault.Of(err).Field)
@@ -55,7 +60,7 @@ func TestSuggest(t *testing.T) {
 		}
 	}
 	for key, want := range map[string]string{"seccomp": "perhaps linux.seccomp is meant", "namespaces": "perhaps linux.namespaces is meant", "noSuchKey": ""} {
-		if got := elsewhere(key); got != want {
+		if got := elsewhere(specType, key); got != want {
 			t.Errorf("%s: %q", key, got)
 		}
 	}
@@ -70,7 +75,7 @@ func FuzzDocument(f *testing.F) {
 		if !json.Valid(b) {
 			return
 		}
-		d := readDocument(b)
+		d := readDocument(b, specType)
 		for _, err := range append(d.Wrong, d.Doubts...) {
 			if line, _, _ := d.Place(fault.Of(err).Field); line == 0 && fault.Of(err).Field != "" {
 				t.Errorf("no place for %s in %q", fault.Of(err).Field, b)

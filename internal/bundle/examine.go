@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"reflect"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
@@ -39,7 +40,7 @@ func Examine(dir string) (*Examined, error) {
 		x.Spec, x.Wrong = nil, []error{err}
 		return x, nil
 	}
-	x.Document = readDocument(x.Config)
+	x.Document = readDocument(x.Config, reflect.TypeFor[specs.Spec]())
 	if x.Wrong = x.Document.Wrong; len(x.Wrong) == 0 && err != nil {
 		x.Wrong = []error{err}
 	}

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
 // Suggest names the word that was perhaps meant, of those that may stand there; "" when none is near.
@@ -24,9 +22,9 @@ func Suggest(key string, names []string) string {
 	return "perhaps " + strconv.Quote(best) + " is meant"
 }
 
-// elsewhere names the place where a key of that name belongs, "" without.
-func elsewhere(key string) string {
-	if place := search(reflect.TypeFor[specs.Spec](), "", key); place != "" {
+// elsewhere names the place in a document of type t where a key of that name belongs, "" without.
+func elsewhere(t reflect.Type, key string) string {
+	if place := search(t, "", key); place != "" {
 		return "perhaps " + place + " is meant"
 	}
 	return ""
