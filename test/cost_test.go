@@ -42,7 +42,7 @@ func TestSystemCalls(t *testing.T) {
 		call := s.traced(strace, "create", "--bundle", s.bundle, s.id(0))
 		// strace stays for as long as there is a process: the container, too, has to end.
 		for limit := time.Now().Add(rig.Scale(30 * time.Second)); ; time.Sleep(20 * time.Millisecond) {
-			if out, err := s.run("state", s.id(0)); err == nil && strings.Contains(out, `"created"`) {
+			if out, err := s.run("state", s.id(0)); err == nil && strings.Contains(out, `"status": "created"`) {
 				break
 			}
 			if time.Now().After(limit) {
