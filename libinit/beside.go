@@ -29,8 +29,9 @@ func (e *Env) attachBeside(mount int, target string) bool {
 		e.dir = directory{dir, fd}
 	}
 	// Only a directory has a ".", and it is mounted on a directory alone: a link is none, and is not followed
-	// (MOVE_MOUNT_T_SYMLINKS is not set). Who shares the root filesystem may have renamed a mount point to this name, and has
-	// it covered then: to exchange the two later would look the same.
+	// (MOVE_MOUNT_T_SYMLINKS is not set). What is mounted at the name already, as a link to this directory may have led it
+	// here, or who shares the root filesystem has renamed its place, is covered as a whole, a procfs too; never /proc, which
+	// is another name, nor anything in it. To exchange the two names later would look the same.
 	return unix.MoveMount(mount, ".", e.dir.fd, name, 0) == nil
 }
 

@@ -29,7 +29,7 @@ type Bind struct {
 	MustBeProc       bool   // the source must be a procfs: it goes to /proc
 	InsideProc       bool   // the target is one of procFiles
 	Below            bool   // an earlier mount is at the target or above it
-	Beside           bool   // the mount before is in the same directory
+	Beside           bool   // the mount before is in the same directory: attachBeside is tried first
 }
 
 // newBind makes the step of a bind mount.
@@ -46,14 +46,22 @@ func (p *planner) newBind(i int, o *mountOptions, dest string) *Bind {
 		Below:          p.below(dest),
 	}
 	b.Inside = p.insideSource(b.Source)
-	b.Beside = i > 0 && !b.Below && !b.MustBeProc && !b.InsideProc && dest != "/sys" &&
-		path.Dir(dest) == path.Dir(cleanDestination(p.spec.Mounts[i-1].Destination))
+	b.Beside = p.beside(i, b)
 	b.IDMapInside = b.Inside != "" && idMapped(m, o)
 	if b.Recursive && b.Attributes.Set&unix.MOUNT_ATTR_RDONLY != 0 && b.Source == "/sys" {
 		// The cgroups are mounts below it, and may be the caller's to write to (CVE-2023-25809).
 		b.RecSet |= unix.MOUNT_ATTR_RDONLY
 	}
 	return b
+}
+
+// beside tells whether mount i may be attached beside the one before: what has to be looked at, or is kept, may not.
+func (p *planner) beside(i int, b *Bind) bool {
+	switch {
+	case i == 0, b.Below, b.MustBeProc, b.InsideProc, b.Target == "/sys", b.Target == "/":
+		return false
+	}
+	return path.Dir(b.Target) == path.Dir(cleanDestination(p.spec.Mounts[i-1].Destination))
 }
 
 // sourcePath is the source of a bind mount: relative ones are relative to the bundle (config.md, "Mounts").
@@ -80,6 +88,7 @@ func (b *Bind) do(e *Env) error {
 	}
 	if b.Beside && e.attachBeside(fd, b.Target) {
 		defer closeFd(fd)
+		e.forgetKept(b.Target)
 		return setPropagations(fd, b.Propagation)
 	}
 	at, err := b.target(e, fd)
@@ -110,7 +119,7 @@ func (b *Bind) detached(e *Env) (int, error) {
 		if err == nil {
 			return fd, nil
 		}
-		e.noTreeAttr = err == unix.ENOSYS
+		e.noTreeAttr = err == unix.ENOSYS || err == unix.EPERM // a filter of an outer container says that
 	}
 	fd, err := b.open(e)
 	if err != nil {

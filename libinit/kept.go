@@ -25,8 +25,13 @@ func (e *Env) keptAt(path string) int {
 	return -1
 }
 
-// forget drops what a new mount at path covers, or may cover.
+// forget drops what a new mount at path covers. The directory is dropped in any case: a link may have led the mount over it.
 func (e *Env) forget(path string) {
+	e.forgetKept(path)
+	e.leaveDirectory()
+}
+
+func (e *Env) forgetKept(path string) {
 	left := e.kept[:0]
 	for _, k := range e.kept {
 		if k.path == path || strings.HasPrefix(k.path, strings.TrimSuffix(path, "/")+"/") {
@@ -36,7 +41,6 @@ func (e *Env) forget(path string) {
 		left = append(left, k)
 	}
 	e.kept = left
-	e.leaveDirectory()
 }
 
 // lookup resolves a path inside the container, in the mount that was kept for it where there is one.

@@ -241,6 +241,37 @@ func TestProcTargets(t *testing.T) {
 	}
 }
 
+// What is beside the mount before need not be looked at, and has nothing to be kept for.
+func TestBeside(t *testing.T) {
+	for destinations, want := range map[string]string{
+		"/a /b /c/d /c/e //c/f/ /c/g/h": "/b /c/e /c/f",
+		"/proc /a /proc":                "/a",
+		"/proc/stat /proc/uptime":       "",
+		"/a /sys /b":                    "/b",
+		"/a /":                          "",
+		"/a/b /a /c/d /a/e /a/f /c/d":   "",
+		"/ /a /b":                       "",
+	} {
+		s := spec("/")
+		for d := range strings.FieldsSeq(destinations) {
+			s.Mounts = append(s.Mounts, mount("none", "/src", d, "bind"))
+		}
+		plan, err := planOfRoot(&s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var beside []string
+		for _, e := range plan {
+			if b, ok := e.Step.(*Bind); ok && b.Beside {
+				beside = append(beside, b.Target)
+			}
+		}
+		if got := strings.Join(beside, " "); got != want {
+			t.Errorf("%s: beside the one before are %q", destinations, got)
+		}
+	}
+}
+
 // planOfRoot is rootPlan with the options of an ordinary host.
 func planOfRoot(s *specs.Spec) (Plan, error) {
 	return rootPlan(s, &Options{Cgroup: CgroupV2, Bundle: "/bundle"})

@@ -54,6 +54,7 @@ func (s *Pivot) String() string {
 
 // Do changes the root.
 func (s *Pivot) Do(e *Env) error {
+	e.leaveDirectory()
 	do := s.pivot
 	switch {
 	case s.Chroot:

@@ -45,6 +45,15 @@ func coveredProc(v *victim) {
 			v.breaks("a volume lies over /proc: %s", r.out)
 		}
 	}
+	// In place of it, beside another.
+	v.newBundle()
+	v.unmount("/proc")
+	v.bind(fake, "/volume")
+	v.bind(fake, "/proc")
+	r := v.run("filesystem", "/proc")
+	if !r.failed() && strings.Count(r.out, "0x9fa0 <nil>") != 1 {
+		v.breaks("a volume lies over /proc: %s", r.out)
+	}
 }
 
 // linkedProc has links in place of /proc and /sys: the masks then lie elsewhere.

@@ -55,6 +55,19 @@ func exchangedTarget(v *victim) {
 		}
 		v.judge()
 	})
+	// The directory that the two are in leads into /proc by the time that it is looked up.
+	v.newBundle()
+	v.must(os.MkdirAll(v.root("volume/attr"), 0o755))
+	v.must(os.MkdirAll(v.root("volume/before"), 0o755))
+	v.link("led", "/proc/self")
+	v.bind(fake, "/volume/before")
+	v.bind(fake, "/volume/attr")
+	v.racing("volume", "led", func(int) {
+		r := v.run("filesystem", "/proc/self/attr")
+		if !r.failed() && !strings.Contains(r.out, "0x9fa0 <nil>") {
+			v.breaks("a volume lies in /proc: %s", r.out)
+		}
+	})
 	v.refused = "" // some are made, some not
 }
 

@@ -57,6 +57,12 @@ var weakenings = []weakening{
 	{"a link beside the mount before is not followed", []edit{
 		{"libinit/beside.go", `name, 0) == nil`, `name, unix.MOVE_MOUNT_T_SYMLINKS) == nil`},
 	}, []string{"exchanged-target"}, nil},
+	{"no link leads to the directory of mounts side by side", []edit{
+		{"libinit/beside.go", `openPlain(int(e.Root.Fd()), dir)`, `openIn(int(e.Root.Fd()), dir, 0)`},
+	}, []string{"exchanged-target"}, nil},
+	{"what goes to /proc is looked at, beside another, too", []edit{
+		{"libinit/bind.go", `case i == 0, b.Below, b.MustBeProc,`, `case i == 0, b.Below,`},
+	}, []string{"covered-proc"}, nil},
 	{"what is missing is made name by name, by descriptors", []edit{
 		{"libinit/resolve.go", "w := walker{target: t}\n\tfd, err = w.walk(root)", `b := make([]byte, unix.PathMax)
 	n, _ := unix.Readlink(fmt.Sprintf("/proc/self/fd/%d", root), b)
