@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"mydocker/internal/bundle"
 	"mydocker/internal/fault"
 )
 
@@ -79,11 +80,11 @@ func calledHere(asked string) string {
 	return ""
 }
 
-func unknownCommand(root *cli.Command, asked string) error {
+func unknownCommand(asked string) error {
 	err := fault.New(fault.Usage, "", fmt.Errorf("No help topic for '%s'", asked))
 	like := calledHere(asked)
 	if like == "" {
-		like = cli.SuggestCommand(root.Commands, asked)
+		like = bundle.Nearest(asked, commandNames())
 	}
 	if like != "" {
 		err = fault.Hint(err, "perhaps you mean `"+like+"`")

@@ -129,7 +129,7 @@ func app(args []string) *cli.Command {
 				return printVersion(c)
 			}
 			if c.Args().Present() {
-				return unknownCommand(c, c.Args().First())
+				return unknownCommand(c.Args().First())
 			}
 			return cli.ShowRootCommandHelp(c)
 		},
@@ -239,6 +239,9 @@ func usageError(_ context.Context, c *cli.Command, err error, sub bool) error {
 
 // plain leaves out which function of Go has refused a value.
 func plain(err error) error {
+	if text, _, found := strings.Cut(err.Error(), ": time: "); found {
+		return errors.New(text + ": it must be a time with its unit, as 5s")
+	}
 	text, rest, found := strings.Cut(err.Error(), ": strconv.")
 	if !found {
 		return err

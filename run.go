@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/urfave/cli/v3"
 
 	"mydocker/internal/bundle"
@@ -101,10 +102,8 @@ type runTarget struct {
 func (t *runTarget) options(c *cli.Command, s *container.Store) (*container.CreateOptions, error) {
 	if t.generate == nil {
 		o, err := createOptions(c, t.id)
-		if facts := fault.Of(err); t.word && facts.Code == fault.NoConfig {
-			facts.Err = errors.New(err.Error())
-			facts.Hint = `one word behind "--" is an ID: as a program it has a path, as /bin/` + t.id + `, or comes with --rootfs /`
-			return nil, &facts
+		if fault.Of(err).Code == fault.NoConfig && (t.word || isProgram(t.id)) {
+			return nil, retold(err, "one word is an ID: as a program it has a path, as /bin/"+t.id+", or comes with --rootfs /, behind --")
 		}
 		return o, err
 	}
@@ -120,9 +119,48 @@ func runContainer(c *cli.Command, t *runTarget) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return s.Run(&container.RunOptions{
+	code, err := s.Run(&container.RunOptions{
 		CreateOptions: *o, Detach: on(c, "detach"), Keep: on(c, "keep"), NoSubreaper: on(c, "no-subreaper"),
 	})
+	if err != nil && t.generate != nil {
+		err = t.ofFlags(err, o.Spec)
+	}
+	return code, err
+}
+
+// ofFlags tells of what the flags have asked for, where err is about the configuration that was made of them.
+func (t *runTarget) ofFlags(err error, spec *specs.Spec) error {
+	facts, volumes := fault.Of(err), t.generate.Volumes
+	if (facts.Code == fault.ExecNotFound || facts.Code == fault.ExecDenied) && !t.made && isProgram(t.id) {
+		return retold(err, t.id+" is taken for the ID: a program without a slash comes behind --, as in: run -- "+t.id)
+	}
+	for i, v := range volumes { // the last of the mounts, in order
+		switch {
+		case !strings.HasPrefix(facts.Field, fmt.Sprintf("mounts[%d].", len(spec.Mounts)-len(volumes)+i)):
+		case facts.Code == fault.MountSource:
+			return retold(err, "the source of --volume "+v+" has to be there, a directory or a file, seen from the working directory")
+		case facts.Hint == "":
+			return retold(err, "it is of --volume "+v)
+		}
+	}
+	return err
+}
+
+// retold is err with another hint.
+func retold(err error, hint string) error {
+	facts := fault.Of(err)
+	facts.Err, facts.Hint = errors.New(err.Error()), hint
+	return &facts
+}
+
+// isProgram tells whether the host has a program of that name.
+func isProgram(word string) bool {
+	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+		if info, err := os.Stat(filepath.Join(dir, word)); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // generated makes the options of a container without a bundle. Its state directory, which keeps the configuration,

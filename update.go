@@ -129,12 +129,12 @@ func flagResources(c *cli.Command) (*specs.LinuxResources, error) {
 		}
 	}
 	for flag, to := range map[string]**int64{"cpu-quota": &cpu.Quota, "cpu-rt-runtime": &cpu.RealtimeRuntime, "cpu-idle": &cpu.Idle} {
-		if err := signedFlag(c, flag, to, func(s string) (int64, error) { return strconv.ParseInt(s, 10, 64) }); err != nil {
+		if err := signedFlag(c, flag, to, func(s string) (int64, error) { return strconv.ParseInt(s, 10, 64) }, "a number, or -1"); err != nil {
 			return nil, err
 		}
 	}
 	for flag, to := range map[string]**int64{"memory": &memory.Limit, "memory-reservation": &memory.Reservation, "memory-swap": &memory.Swap} {
-		if err := signedFlag(c, flag, to, size.Parse); err != nil {
+		if err := signedFlag(c, flag, to, size.Parse, "a number of bytes, as 67108864 or 64m, or -1"); err != nil {
 			return nil, err
 		}
 	}
@@ -153,13 +153,13 @@ func unsignedFlag(c *cli.Command, flag string, to **uint64) error {
 	return nil
 }
 
-func signedFlag(c *cli.Command, flag string, to **int64, parse func(string) (int64, error)) error {
+func signedFlag(c *cli.Command, flag string, to **int64, parse func(string) (int64, error), allowed string) error {
 	if !given(c, flag) {
 		return nil
 	}
 	n, err := parse(strings.TrimSpace(text(c, flag)))
 	if err != nil {
-		return invalid(flag, text(c, flag), "a number, or -1")
+		return invalid(flag, text(c, flag), allowed)
 	}
 	*to = &n
 	return nil

@@ -58,8 +58,11 @@ func cwdError(path string, err error) error {
 		return nil
 	}
 	err = fault.New(fault.Process, "process.cwd", fmt.Errorf("chdir to cwd (%q) set in config.json failed: %w", path, err))
-	if errno(err) == unix.ENOTDIR {
+	switch errno(err) {
+	case unix.ENOTDIR:
 		return fault.Hint(err, "in the root filesystem it is no directory, or something above it is none")
+	case unix.EROFS:
+		return fault.Hint(err, "it is not there, and cannot be made in a read-only root filesystem")
 	}
 	return err
 }

@@ -10,16 +10,22 @@ import (
 
 // Suggest names the word that was perhaps meant, of those that may stand there; "" when none is near.
 func Suggest(key string, names []string) string {
+	if best := Nearest(key, names); best != "" {
+		return "perhaps " + strconv.Quote(best) + " is meant"
+	}
+	return ""
+}
+
+// Nearest is the name that is key but for a letter or two, "" when none is.
+func Nearest(key string, names []string) string {
 	best, least := "", max(1, len(key)/3)+1
 	for _, name := range names {
-		if n := distance(strings.ToLower(key), strings.ToLower(name)); n < least {
+		n := distance(strings.ToLower(key), strings.ToLower(name))
+		if n < least || n == least && strings.HasPrefix(name, key) && !strings.HasPrefix(best, key) {
 			best, least = name, n
 		}
 	}
-	if best == "" {
-		return ""
-	}
-	return "perhaps " + strconv.Quote(best) + " is meant"
+	return best
 }
 
 // elsewhere names the place in a document of type t where a key of that name belongs, "" without.

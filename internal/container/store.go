@@ -117,7 +117,11 @@ func (s *Store) reserve(id string) (*Container, error) {
 	}
 	switch {
 	case errors.Is(err, os.ErrPermission):
-		return nil, fault.Hint(fault.New(fault.StateDirectory, "", err), "who is not root keeps containers in $XDG_RUNTIME_DIR, or where --root says")
+		hint := "who is not root keeps containers in $XDG_RUNTIME_DIR, or where --root says"
+		if os.Getenv("XDG_RUNTIME_DIR") == "" {
+			hint += ": the variable is not set here"
+		}
+		return nil, fault.Hint(fault.New(fault.StateDirectory, "", err), hint)
 	case errors.Is(err, os.ErrExist):
 		return nil, fault.New(fault.Exists, "", ErrExist)
 	case err != nil:

@@ -161,6 +161,9 @@ func (o *Options) volumes(spec *specs.Spec) error {
 		if len(parts) < 2 || parts[0] == "" || !filepath.IsAbs(parts[1]) {
 			return usage("--volume %s: it must be SOURCE:DESTINATION[:OPTION,…], with an absolute destination", v)
 		}
+		if filepath.Clean(parts[1]) == "/" {
+			return fault.Hint(usage("--volume %s: it would cover the root filesystem", v), "--rootfs gives that")
+		}
 		source, err := filepath.Abs(parts[0])
 		if err != nil {
 			return err

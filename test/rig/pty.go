@@ -21,6 +21,7 @@ import (
 // file say:
 //
 //	> TEXT        types a line; \xNN is a byte
+//	>> TEXT       types, and does not end the line: a shell does not list completions while more is to be read
 //	< REGEXP      waits until the output, from where the last match has ended, matches
 //	size R C      changes the size of the terminal, as a window manager does
 //	signal NAME   signals the command: TERM, INT, … or a number
@@ -131,12 +132,15 @@ func (c *conversation) end() {
 func (c *conversation) do(line string) error {
 	verb, rest, _ := strings.Cut(line, " ")
 	switch verb {
-	case ">":
+	case ">", ">>":
 		text, err := strconv.Unquote(`"` + rest + `"`)
 		if err != nil {
 			return err
 		}
-		_, err = c.master.WriteString(text + "\n")
+		if verb == ">" {
+			text += "\n"
+		}
+		_, err = c.master.WriteString(text)
 		return err
 	case "<":
 		return c.expect(rest)
