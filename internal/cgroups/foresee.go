@@ -21,7 +21,7 @@ func Problems(spec *specs.Spec, o *Options) []error {
 	if err := c.checkLeast(c.resources.Memory); err != nil {
 		wrong = append(wrong, err)
 	}
-	wrong = append(wrong, c.outOfRange()...)
+	wrong = append(wrong, c.outOfRange(c.resources)...)
 	if c.saved.Unit != nil || len(wrong) > 0 {
 		return wrong
 	}

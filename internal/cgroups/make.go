@@ -138,7 +138,7 @@ func (c *Cgroup) fillCpuset(h *Hierarchy) error {
 			return err
 		}
 		if err := writeFile(h.dir()+"/"+name, asked); err != nil {
-			return fault.New(fault.Cgroup, fieldOf(name), err)
+			return c.refused(c.resources, fieldOf(name), err)
 		}
 	}
 	return nil

@@ -12,8 +12,7 @@ import (
 )
 
 // outOfRange finds limits that the kernel would refuse, as far as its rules show beforehand.
-func (c *Cgroup) outOfRange() (wrong []error) {
-	r := c.resources
+func (c *Cgroup) outOfRange(r *lib.Resources) (wrong []error) {
 	refuse := func(is bool, field, format string, args ...any) {
 		if is {
 			wrong = append(wrong, fault.New(fault.Cgroup, resourcesField+field, fmt.Errorf(format, args...)))
@@ -53,6 +52,17 @@ func (c *Cgroup) outOfRange() (wrong []error) {
 		}
 	}
 	return wrong
+}
+
+// refused is the error of a limit that the kernel has refused, with the rule that it breaks where that is known.
+func (c *Cgroup) refused(r *lib.Resources, field string, err error) error {
+	err = fault.New(fault.Cgroup, field, err)
+	for _, wrong := range c.outOfRange(r) {
+		if fault.Of(wrong).Field == field {
+			return fault.Hint(err, wrong.Error())
+		}
+	}
+	return err
 }
 
 // available is the list of CPUs or memory nodes that a cpuset can be given: on v1 what the one above has, on v2 all.

@@ -98,9 +98,9 @@ func (c *Cgroup) setLimits(r *lib.Resources) error {
 	r = idleAlone(r)
 	period := c.ownPeriod(r)
 	if err := c.answered("set the limits of", func() error { return m.Set(r) }); err != nil {
-		return c.setError(err)
+		return c.setError(r, err)
 	}
-	return c.setError(c.keepPeriod(period))
+	return c.setError(r, c.keepPeriod(period))
 }
 
 // idleAlone leaves out the weight of a cgroup that is to be idle: the kernel, which has cpu.idle since
@@ -268,7 +268,7 @@ func (c *Cgroup) deviceWeights(r *lib.Resources) error {
 }
 
 // setError adds the field that a limit comes from, and what to do about a controller that is not there.
-func (c *Cgroup) setError(err error) error {
+func (c *Cgroup) setError(r *lib.Resources, err error) error {
 	if err == nil || fault.Of(err).Code != "" {
 		return err
 	}
@@ -294,5 +294,5 @@ func (c *Cgroup) setError(err error) error {
 			return noController(field, controller, err)
 		}
 	}
-	return fault.New(fault.Cgroup, field, err)
+	return c.refused(r, field, err)
 }
