@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -103,7 +102,7 @@ func (t *runTarget) options(c *cli.Command, s *container.Store) (*container.Crea
 	if t.generate == nil {
 		o, err := createOptions(c, t.id)
 		if fault.Of(err).Code == fault.NoConfig && (t.word || isProgram(t.id)) {
-			return nil, retold(err, "one word is an ID: as a program it has a path, as /bin/"+t.id+", or comes with --rootfs /, behind --")
+			return nil, fault.Rehint(err, "one word is an ID: as a program it has a path, as /bin/"+t.id+", or comes with --rootfs /, behind --")
 		}
 		return o, err
 	}
@@ -132,25 +131,18 @@ func runContainer(c *cli.Command, t *runTarget) (int, error) {
 func (t *runTarget) ofFlags(err error, spec *specs.Spec) error {
 	facts, volumes := fault.Of(err), t.generate.Volumes
 	if (facts.Code == fault.ExecNotFound || facts.Code == fault.ExecDenied) && !t.made && isProgram(t.id) {
-		return retold(err, t.id+" is taken for the ID: a program without a slash comes behind --, as in: run -- "+t.id)
+		return fault.Rehint(err, t.id+" is taken for the ID: a program without a slash comes behind --, as in: run -- "+t.id)
 	}
 	for i, v := range volumes { // the last of the mounts, in order
 		switch {
 		case !strings.HasPrefix(facts.Field, fmt.Sprintf("mounts[%d].", len(spec.Mounts)-len(volumes)+i)):
 		case facts.Code == fault.MountSource:
-			return retold(err, "the source of --volume "+v+" has to be there, a directory or a file, seen from the working directory")
+			return fault.Rehint(err, "the source of --volume "+v+" has to be there, a directory or a file, seen from the working directory")
 		case facts.Hint == "":
-			return retold(err, "it is of --volume "+v)
+			return fault.Rehint(err, "it is of --volume "+v)
 		}
 	}
 	return err
-}
-
-// retold is err with another hint.
-func retold(err error, hint string) error {
-	facts := fault.Of(err)
-	facts.Err, facts.Hint = errors.New(err.Error()), hint
-	return &facts
 }
 
 // isProgram tells whether the host has a program of that name.

@@ -10,6 +10,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
+	"mydocker/internal/bundle"
 	"mydocker/internal/cgroups"
 	"mydocker/internal/fault"
 	"mydocker/internal/netdev"
@@ -133,8 +134,9 @@ func (b *creation) prepare(s *Store, privileged bool, open opener) (err error) {
 	b.options = b.planOptions(s, privileged)
 	if b.plan, err = libinit.NewPlan(b.spec, b.options); err != nil {
 		b.ns.close()
+		return bundle.Misspelt(err, b.opts.Config)
 	}
-	return err
+	return nil
 }
 
 // make makes the container: from the state directory to an init that waits for start.

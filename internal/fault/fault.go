@@ -53,6 +53,13 @@ func Hint(err error, hint string) error {
 	return &Error{Hint: hint, Err: err}
 }
 
+// Rehint replaces the hint of err.
+func Rehint(err error, hint string) error {
+	facts := Of(err)
+	facts.Err, facts.Hint = errors.New(err.Error()), hint
+	return &facts
+}
+
 // At adds the field of config.json that err is about. The field nearest to the cause wins; one that begins with "." is
 // of this one.
 func At(field string, err error) error {
