@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -241,7 +242,7 @@ func (m *Machine) tools() {
 	m.add("tools", "systemd", err == nil, "for --systemd-cgroup")
 }
 
-// criu is asked for its version: `Version: 4.1`.
+// criu is asked for its version, `Version: 4.1`, and, as root, whether it gets on with this kernel (criu-check(8)).
 func (m *Machine) criu() {
 	path, err := exec.LookPath("criu")
 	if err != nil {
@@ -256,7 +257,15 @@ func (m *Machine) criu() {
 		return
 	}
 	first, _, _ := strings.Cut(string(out), "\n")
-	m.add("tools", "criu", true, strings.TrimSpace(strings.TrimPrefix(first, "Version:"))+" at "+path)
+	about := strings.TrimSpace(strings.TrimPrefix(first, "Version:")) + " at " + path
+	if os.Geteuid() == 0 {
+		if out, err := exec.CommandContext(ctx, path, "check").CombinedOutput(); err != nil {
+			first, _, _ = strings.Cut(string(out), "\n")
+			m.add("tools", "criu", false, about+", which does not work here: "+cmp.Or(first, err.Error()))
+			return
+		}
+	}
+	m.add("tools", "criu", true, about)
 }
 
 // answerWait is how long a program may take to tell its version.
