@@ -40,26 +40,32 @@ func (c *Cgroup) OOM() (kills, limit uint64, err error) {
 	if limit, err = strconv.ParseUint(text, 10, 64); err != nil || limit > math.MaxInt64&^0xfffff {
 		limit = 0
 	}
-	kills, err = c.oomKills()
+	// Systemd may remove the cgroup in between: none were counted then, or many.
+	kills, err = c.countedKills(h)
 	return kills, limit, err
 }
 
 var errNoMemory = errors.New("cgroup controller memory is not mounted")
 
-// oomKills counts the kills.
+// oomKills counts the kills, none where nothing counts them.
 func (c *Cgroup) oomKills() (uint64, error) {
 	h := c.hierarchy("memory")
 	if h == nil {
 		return 0, nil
 	}
+	n, err := c.countedKills(h)
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV) {
+		return 0, nil
+	}
+	return n, err
+}
+
+func (c *Cgroup) countedKills(h *Hierarchy) (uint64, error) {
 	name := "/memory.oom_control"
 	if c.saved.Layout == V2 {
 		name = "/memory.events"
 	}
 	text, err := readFile(h.dir() + name)
-	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV) {
-		return 0, nil
-	}
 	if err != nil {
 		return 0, fault.New(fault.Cgroup, "", err)
 	}
