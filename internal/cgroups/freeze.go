@@ -15,7 +15,7 @@ var errNoFreezer = errors.New("cgroup controller freezer is not mounted")
 // Freeze stops all processes of the cgroup, and returns once they are stopped.
 func (c *Cgroup) Freeze() error { return c.freeze(lib.Frozen) }
 
-// Thaw lets them go on.
+// Thaw lets them go on. Of a cgroup that is gone, as that of a unit whose last process has been killed, there are none.
 func (c *Cgroup) Thaw() error { return c.freeze(lib.Thawed) }
 
 func (c *Cgroup) freeze(state lib.FreezerState) error {
@@ -28,10 +28,11 @@ func (c *Cgroup) freeze(state lib.FreezerState) error {
 		if c.saved.Layout == V2 {
 			name, value = "/cgroup.freeze", "0"
 		}
-		if err := writeFile(h.dir()+name, value); err != nil {
-			return fault.New(fault.Cgroup, "", err)
+		err := writeFile(h.dir()+name, value)
+		if err == nil || errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV) {
+			return nil
 		}
-		return nil
+		return fault.New(fault.Cgroup, "", err)
 	}
 	m, err := c.library()
 	if err == nil {
