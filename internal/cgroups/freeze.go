@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	lib "github.com/opencontainers/cgroups"
-	"golang.org/x/sys/unix"
 
 	"mydocker/internal/fault"
 )
@@ -13,32 +12,31 @@ import (
 var errNoFreezer = errors.New("cgroup controller freezer is not mounted")
 
 // Freeze stops all processes of the cgroup, and returns once they are stopped.
-func (c *Cgroup) Freeze() error { return c.freeze(lib.Frozen) }
+func (c *Cgroup) Freeze() error {
+	if c.hierarchy("freezer") == nil {
+		return fault.New(fault.Unsupported, "", errNoFreezer)
+	}
+	m, err := c.library()
+	if err == nil {
+		err = m.Freeze(lib.Frozen)
+	}
+	if err != nil {
+		return fault.New(fault.Cgroup, "", err)
+	}
+	return nil
+}
 
 // Thaw lets them go on. Of a cgroup that is gone, as that of a unit whose last process has been killed, there are none.
-func (c *Cgroup) Thaw() error { return c.freeze(lib.Thawed) }
-
-func (c *Cgroup) freeze(state lib.FreezerState) error {
+func (c *Cgroup) Thaw() error {
 	h := c.hierarchy("freezer")
 	if h == nil {
 		return fault.New(fault.Unsupported, "", errNoFreezer)
 	}
-	if state == lib.Thawed {
-		name, value := "/freezer.state", "THAWED"
-		if c.saved.Layout == V2 {
-			name, value = "/cgroup.freeze", "0"
-		}
-		err := writeFile(h.dir()+name, value)
-		if err == nil || errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV) {
-			return nil
-		}
-		return fault.New(fault.Cgroup, "", err)
+	name, value := "/freezer.state", "THAWED"
+	if c.saved.Layout == V2 {
+		name, value = "/cgroup.freeze", "0"
 	}
-	m, err := c.library()
-	if err == nil {
-		err = m.Freeze(state)
-	}
-	if err != nil {
+	if err := writeFile(h.dir()+name, value); err != nil && !removed(err) {
 		return fault.New(fault.Cgroup, "", err)
 	}
 	return nil
@@ -55,7 +53,7 @@ func (c *Cgroup) Frozen() (bool, error) {
 		name = "/cgroup.freeze"
 	}
 	now, err := readFile(h.dir() + name)
-	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV) {
+	if removed(err) {
 		return false, nil
 	}
 	if err != nil {

@@ -40,7 +40,7 @@ func (c *Cgroup) OOM() (kills, limit uint64, err error) {
 	if limit, err = strconv.ParseUint(text, 10, 64); err != nil || limit > math.MaxInt64&^0xfffff {
 		limit = 0
 	}
-	// Systemd may remove the cgroup in between: none were counted then, or many.
+	// Systemd may remove the cgroup in between: how many it has counted is not known then.
 	kills, err = c.countedKills(h)
 	return kills, limit, err
 }
@@ -54,7 +54,7 @@ func (c *Cgroup) oomKills() (uint64, error) {
 		return 0, nil
 	}
 	n, err := c.countedKills(h)
-	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV) {
+	if removed(err) {
 		return 0, nil
 	}
 	return n, err

@@ -12,6 +12,9 @@ import (
 	"mydocker/internal/fault"
 )
 
+// removed tells whether err is that of a file of a cgroup that is not there, or not any more.
+func removed(err error) bool { return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV) }
+
 // Pids are the processes in the cgroup and all below it.
 func (c *Cgroup) Pids() ([]int, error) {
 	h := c.main()
@@ -19,7 +22,7 @@ func (c *Cgroup) Pids() ([]int, error) {
 		return nil, nil
 	}
 	pids, err := processes(nil, h.dir())
-	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV) {
+	if removed(err) {
 		return nil, nil
 	}
 	if err != nil {
@@ -53,7 +56,7 @@ func processes(pids []int, dir string) ([]int, error) {
 	}
 	for _, name := range below {
 		more, err := processes(pids, dir+"/"+name)
-		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV) {
+		if removed(err) {
 			continue // removed meanwhile
 		}
 		if err != nil {
