@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"strconv"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -56,27 +55,6 @@ func Load(dir string) (*Bundle, error) {
 		logrus.Warn(w.Error())
 	}
 	return &Bundle{Dir: dir, Spec: spec, Config: config}, checkRootfs(spec.Root.Path)
-}
-
-// Misspelt adds to an error of a configuration the key, unknown to the specification, that may stand for the one at fault.
-func Misspelt(err error, config []byte) error {
-	above, name := cutField(fault.Of(err).Field)
-	if name == "" || !json.Valid(config) {
-		return err
-	}
-	for _, doubt := range readDocument(config, reflect.TypeFor[specs.Spec]()).Doubts {
-		d := fault.Of(doubt)
-		if beside, _ := cutField(d.Field); beside == above && strings.Contains(d.Hint, strconv.Quote(name)) {
-			return fault.Rehint(err, doubt.Error()+": "+d.Hint)
-		}
-	}
-	return err
-}
-
-// cutField cuts the last name off a field.
-func cutField(field string) (above, name string) {
-	at := strings.LastIndexByte(field, '.')
-	return field[:max(at, 0)], field[at+1:]
 }
 
 func readConfig(dir string) ([]byte, error) {

@@ -37,7 +37,7 @@ func (d *Document) Place(field string) (line, column int, found string) {
 		found = string(d.text[at.from:at.to])
 	}
 	for !ok && path != "" {
-		path = path[:max(strings.LastIndexByte(path, '.'), 0)]
+		path, _ = cutField(path)
 		at, ok = d.places[path]
 	}
 	if !ok {

@@ -1,11 +1,16 @@
 package bundle
 
 import (
+	"encoding/json"
 	"maps"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"mydocker/internal/fault"
 )
 
 // Suggest names the word that was perhaps meant, of those that may stand there; "" when none is near.
@@ -26,6 +31,27 @@ func Nearest(key string, names []string) string {
 		}
 	}
 	return best
+}
+
+// Misspelt adds to an error of a configuration the key, unknown to the specification, that may stand for the one at fault.
+func Misspelt(err error, config []byte) error {
+	above, name := cutField(fault.Of(err).Field)
+	if name == "" || !json.Valid(config) {
+		return err
+	}
+	for _, doubt := range readDocument(config, reflect.TypeFor[specs.Spec]()).Doubts {
+		d := fault.Of(doubt)
+		if beside, _ := cutField(d.Field); beside == above && strings.Contains(d.Hint, strconv.Quote(name)) {
+			return fault.Rehint(err, doubt.Error()+": "+d.Hint)
+		}
+	}
+	return err
+}
+
+// cutField cuts the last name off a field.
+func cutField(field string) (above, name string) {
+	at := strings.LastIndexByte(field, '.')
+	return field[:max(at, 0)], field[at+1:]
 }
 
 // elsewhere names the place in a document of type t where a key of that name belongs, "" without.
