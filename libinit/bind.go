@@ -58,7 +58,7 @@ func (p *planner) newBind(i int, o *mountOptions, dest string) *Bind {
 // beside tells whether mount i may be attached beside the one before: what has to be looked at, or is kept, may not.
 func (p *planner) beside(i int, b *Bind) bool {
 	switch {
-	case i == 0, b.Below, b.MustBeProc, b.InsideProc, b.Target == "/sys", b.Target == "/":
+	case i == 0, b.Below, b.use() != useNone, b.InsideProc, b.Target == "/":
 		return false
 	}
 	return path.Dir(b.Target) == path.Dir(cleanDestination(p.spec.Mounts[i-1].Destination))
@@ -97,10 +97,6 @@ func (b *Bind) do(e *Env) error {
 		return err
 	}
 	defer closeFd(at)
-	use := useNone
-	if b.Target == "/proc" || b.Target == "/sys" {
-		use = useKeep
-	}
 	if err := attach(fd, at); err != nil {
 		defer closeFd(fd)
 		if err := b.sameKind(fd, at); err != nil {
@@ -108,7 +104,14 @@ func (b *Bind) do(e *Env) error {
 		}
 		return os.NewSyscallError("move_mount", err)
 	}
-	return e.finish(fd, b.Target, b.Propagation, use)
+	return e.finish(fd, b.Target, b.Propagation, b.use())
+}
+
+func (b *Bind) use() mountUse {
+	if b.Target == "/proc" || b.Target == "/sys" {
+		return useKeep
+	}
+	return useNone
 }
 
 // detached makes the mount, with what the options ask for, before it is attached: it never shows without.
