@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -147,12 +148,8 @@ func (t *runTarget) ofFlags(err error, spec *specs.Spec) error {
 
 // isProgram tells whether the host has a program of that name.
 func isProgram(word string) bool {
-	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
-		if info, err := os.Stat(filepath.Join(dir, word)); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
-			return true
-		}
-	}
-	return false
+	_, err := exec.LookPath(word)
+	return err == nil
 }
 
 // generated makes the options of a container without a bundle. Its state directory, which keeps the configuration,
