@@ -1,7 +1,6 @@
 package test
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -69,29 +68,20 @@ func TestSystemCalls(t *testing.T) {
 	})
 }
 
-// bind adds bind mounts side by side to the configuration.
+// bind makes the configuration the default one with bind mounts side by side.
 func (s *site) bind(n int) {
 	s.t.Helper()
-	path := filepath.Join(s.bundle, "config.json")
-	text, err := os.ReadFile(path)
-	config := new(specs.Spec)
-	if err == nil {
-		err = json.Unmarshal(text, config)
-	}
-	for i := 0; i < n && err == nil; i++ {
+	config := rig.DefaultConfig()
+	mounts := config["mounts"].([]any)
+	for i := range n {
 		dest := fmt.Sprintf("/m/%d", i)
-		config.Mounts = append(config.Mounts, specs.Mount{Destination: dest, Source: s.bundle, Options: []string{"bind", "ro", "nosuid"}})
-		err = os.MkdirAll(filepath.Join(s.bundle, "rootfs", dest), 0o755)
+		mounts = append(mounts, specs.Mount{Destination: dest, Source: s.bundle, Options: []string{"bind", "ro", "nosuid"}})
+		if err := os.MkdirAll(filepath.Join(s.bundle, "rootfs", dest), 0o755); err != nil {
+			s.t.Fatal(err)
+		}
 	}
-	if err == nil {
-		text, err = json.Marshal(config)
-	}
-	if err == nil {
-		err = os.WriteFile(path, text, 0o644)
-	}
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	config["mounts"] = mounts
+	s.configure(config)
 }
 
 // Page faults are most of what a start costs on a virtual machine. Those that are counted are the runtime's, init's and

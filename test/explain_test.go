@@ -47,13 +47,7 @@ func TestExplainIsWhatRunDoes(t *testing.T) {
 			if flags == nil {
 				flags = []string{"--bundle", s.bundle, s.id(0)}
 			}
-			b, err := json.Marshal(config)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(filepath.Join(s.bundle, "config.json"), b, 0o644); err != nil {
-				t.Fatal(err)
-			}
+			s.configure(config)
 			compareRun(t, s, strace, flags)
 		})
 	}

@@ -74,15 +74,21 @@ func newSite(t *testing.T, args ...string) *site {
 	}
 	config := rig.DefaultConfig()
 	config["process"].(map[string]any)["args"] = args
-	b, err := json.Marshal(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(s.bundle, "config.json"), b, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	s.configure(config)
 	t.Cleanup(s.check)
 	return s
+}
+
+// configure writes the bundle's configuration.
+func (s *site) configure(config map[string]any) {
+	s.t.Helper()
+	b, err := json.Marshal(config)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(s.bundle, "config.json"), b, 0o644); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 func (s *site) check() {

@@ -32,13 +32,16 @@ func exchangedTarget(v *victim) {
 	v.link("volume/link", v.outside)
 	v.tmpfs("/volume/dir/sub")
 	v.bind(v.outside, "/mnt", "rbind")
-	v.racing("volume/dir", "volume/link", func(int) {
-		r := v.run("show", "/mnt/sub/file")
-		if !r.failed() && !strings.Contains(r.out, `"host"`) {
-			v.breaks("a mount went over a directory of the host: %s", r.out)
+	shows := func(file string) func(int) {
+		return func(int) {
+			r := v.run("show", file)
+			if !r.failed() && !strings.Contains(r.out, `"host"`) {
+				v.breaks("a mount went over a directory of the host: %s", r.out)
+			}
+			v.judge()
 		}
-		v.judge()
-	})
+	}
+	v.racing("volume/dir", "volume/link", shows("/mnt/sub/file"))
 	// The same with a target beside the one before.
 	v.newBundle()
 	fake := filepath.Join(v.dir, "fake")
@@ -48,13 +51,7 @@ func exchangedTarget(v *victim) {
 	v.bind(fake, "/volume/before")
 	v.bind(fake, "/volume/dir")
 	v.bind(v.outside, "/mnt", "rbind")
-	v.racing("volume/dir", "volume/link", func(int) {
-		r := v.run("show", "/mnt/file")
-		if !r.failed() && !strings.Contains(r.out, `"host"`) {
-			v.breaks("a bind mount went over a directory of the host: %s", r.out)
-		}
-		v.judge()
-	})
+	v.racing("volume/dir", "volume/link", shows("/mnt/file"))
 	// The directory that the two are in leads into /proc by the time that it is looked up.
 	v.newBundle()
 	v.must(os.MkdirAll(v.root("volume/attr"), 0o755))
